@@ -1,0 +1,1 @@
+"""Rolecall: idempotent roles on hosts, one round trip at a time."""

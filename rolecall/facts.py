@@ -1,0 +1,152 @@
+"""Facts: what is true of a host whether or not Rolecall ever ran there.
+
+They come with a run's first round trip. Only what stays the same between two runs belongs
+here, because a run trusts the facts of the last one until the first answer confirms them; what
+moves (free disk, a used port) is asked by the probe of the resource that depends on it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rolecall.resource import Observed
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A host as the roles see it.
+
+    Attributes:
+        home: the user's home directory.
+        state_dir: where Rolecall keeps its own things on this host, absolute.
+        os_id, os_version: ``ID`` and ``VERSION_ID`` of os-release, such as ``debian``, ``12``.
+        arch: the machine as ``uname -m`` names it.
+        memory_mib: RAM in MiB.
+        libc: such as ``glibc 2.36``; empty where unknown.
+        init: ``systemd`` where systemd runs as process 1, else ``none``.
+        package_manager: ``apt``, ``dnf`` or ``none``.
+        python: the path of ``python3``, or empty.
+        python_version: such as ``3.11.7``.
+        python_venv: that Python can make virtual environments with pip in them.
+    """
+
+    hostname: str
+    user: str
+    uid: int
+    home: str
+    state_dir: str
+    os_id: str
+    os_version: str
+    arch: str
+    cpus: int
+    memory_mib: int
+    libc: str
+    init: str
+    package_manager: str
+    sudo: bool
+    python: str
+    python_version: str
+    python_venv: bool
+
+    @property
+    def is_root(self) -> bool:
+        """Whether commands run as root without sudo."""
+        return self.uid == 0
+
+    @property
+    def python_release(self) -> tuple[int, int]:
+        """Major and minor version of ``python3``; (0, 0) where there is none."""
+        parts = self.python_version.split(".")
+        return (int(parts[0]), int(parts[1])) if len(parts) > 1 else (0, 0)
+
+    @classmethod
+    def parse(cls, answer: Observed) -> Facts:
+        """Read the answer of :data:`SCRIPT`."""
+        get = answer.get
+        return cls(
+            hostname=get("hostname"),
+            user=get("user"),
+            uid=int(get("uid", "-1")),
+            home=get("home"),
+            state_dir=get("state_dir"),
+            os_id=get("os_id"),
+            os_version=get("os_version"),
+            arch=get("arch"),
+            cpus=int(get("cpus", "1")),
+            memory_mib=int(get("memory_kib", "0")) // 1024,
+            libc=get("libc"),
+            init=get("init"),
+            package_manager=get("package_manager"),
+            sudo=get("sudo") == "yes",
+            python=get("python"),
+            python_version=get("python_version"),
+            python_venv=get("python_venv") == "True",
+        )
+
+
+SCRIPT = r"""
+rc_frame facts
+rc_field hostname "$(uname -n)"
+rc_field user "$(id -un 2>/dev/null || id -u)"
+rc_field uid "$(id -u)"
+rc_field home "$HOME"
+rc_field state_dir "$rc_home"
+rc_field arch "$(uname -m)"
+(
+  ID='' VERSION_ID=''
+  [ ! -r /etc/os-release ] || . /etc/os-release
+  rc_field os_id "$ID"
+  rc_field os_version "$VERSION_ID"
+)
+rc_field cpus "$(nproc 2>/dev/null || grep -c '^processor' /proc/cpuinfo)"
+while read -r rc_key rc_value rc_unit; do
+  [ "$rc_key" != MemTotal: ] || rc_field memory_kib "$rc_value"
+done </proc/meminfo
+rc_libc=$(getconf GNU_LIBC_VERSION 2>/dev/null)
+rc_field libc "$rc_libc"
+if [ -d /run/systemd/system ]; then rc_field init systemd; else rc_field init none; fi
+if command -v apt-get >/dev/null; then rc_field package_manager apt
+elif command -v dnf >/dev/null; then rc_field package_manager dnf
+else rc_field package_manager none; fi
+if command -v sudo >/dev/null; then rc_field sudo yes; else rc_field sudo no; fi
+rc_python=$(command -v python3)
+rc_field python "$rc_python"
+[ -z "$rc_python" ] || "$rc_python" -I -c '
+import sys
+from importlib.util import find_spec
+print("python_version=%d.%d.%d" % sys.version_info[:3])
+print("python_venv=%s" % bool(find_spec("venv") and find_spec("ensurepip")))
+' 2>/dev/null
+rc_frame lock
+readlink -- "$rc_home/lock"
+"""
+
+
+@dataclass(frozen=True)
+class FactsCache:
+    """The controller's memory of each host's facts, so that a no-op run is one round trip."""
+
+    folder: Path
+
+    def load(self, host: str) -> Facts | None:
+        """The facts of the last run, or None; a cache that cannot be read is no cache."""
+        try:
+            data: Mapping[str, object] = json.loads(self._path(host).read_text())
+            return Facts(**data)  # type: ignore[arg-type]
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def save(self, host: str, facts: Facts) -> None:
+        """Remember ``facts`` for the next run."""
+        path = self._path(host)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps(asdict(facts), indent=1))
+        temporary.replace(path)
+
+    def _path(self, host: str) -> Path:
+        safe = "".join(char if char.isalnum() or char in "-_." else "_" for char in host)
+        return self.folder / f"{safe}.json"

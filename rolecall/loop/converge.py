@@ -1,0 +1,250 @@
+"""Converge resources on one host: settle what is satisfied, apply the rest guarded, prove it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from rolecall.errors import RolecallError
+from rolecall.events import Applying, Event, Outcome, Output, Progress, ResourceDone
+from rolecall.lock import locked_error
+from rolecall.loop.answers import Answers, parts
+from rolecall.loop.plan import Step, probe_trouble
+from rolecall.loop.scripts import Dialect, Numbered, apply_batch, definitions, probe_batch
+from rolecall.progress import parse_progress
+from rolecall.resource import Call, Change, Observed, Refuse, diff
+from rolecall.session import Frame, Session
+
+Emit = Callable[[Event], None]
+
+#: Lines of an apply's output that are kept to explain a failure.
+TAIL = 20
+
+#: How often one resource's answer may move under the run before the loop gives up on it.
+MOVES = 5
+
+
+def probe(session: Session, steps: Sequence[Step], dialect: Dialect) -> dict[int, Observed]:
+    """Ask every probe in one exchange."""
+    numbered = [Numbered(step.number, step.resource) for step in steps]
+    session.tell(definitions(item.resource for item in numbered))
+    script, groups = probe_batch(numbered, dialect)
+    answers = Answers(groups)
+    for part in parts(session.exchange(script)):
+        answers.feed(part)
+    return answers.complete([step.number for step in steps])
+
+
+class Convergence:
+    """One host's run: which steps are settled and what the others last answered."""
+
+    def __init__(
+        self,
+        session: Session,
+        steps: Sequence[Step],
+        answers: dict[int, Observed],
+        dialect: Dialect,
+        emit: Emit,
+    ) -> None:
+        self._session = session
+        self._steps = {step.number: step for step in steps}
+        self._pending = list(steps)
+        self._answers = answers
+        self._dialect = dialect
+        self._emit = emit
+        self._host = session.target.name
+        self._stopped_by = ""
+        self._moves: dict[int, int] = {}
+        self._tail: list[str] = []
+        self._since = time.monotonic()
+
+    def run(self) -> None:
+        """Converge every step in order, and stop at the first that fails.
+
+        Raises:
+            LockedError: another run holds the host's lock.
+            UnreachableError: the host's shell ended.
+        """
+        proving: Step | None = None
+        while not self._stopped_by:
+            if proving is None:
+                self._settle_leading()
+                if self._stopped_by or not self._pending:
+                    break
+            proving = self._exchange(proving)
+            if proving is None and not self._pending:
+                break
+        for step in self._pending:
+            self._done(step, "skipped", reason=f"after {self._stopped_by}")
+
+    def _settle_leading(self) -> None:
+        """Settle the steps in front whose answers still hold and that need nothing."""
+        while self._pending:
+            step = self._pending[0]
+            observed = self._answers[step.number]
+            if trouble := probe_trouble(step.resource, observed):
+                self._fail(step, trouble.reason, trouble.hint)
+                return
+            if diff(step.resource.desired(), observed):
+                apply = step.resource.apply(observed)
+                if isinstance(apply, Refuse):
+                    self._fail(step, apply.reason, apply.hint)
+                return
+            self._settle(step, "ok")
+
+    def _exchange(self, proving: Step | None) -> Step | None:
+        """One round trip. Returns the step that the controller has just applied itself."""
+        numbered = [Numbered(step.number, step.resource) for step in self._pending]
+        proven = numbered.pop(0) if proving else None
+        batch = apply_batch(numbered, self._answers, self._dialect, proven)
+        fresh: Answers | None = None
+        called: Step | None = None
+        self._since = time.monotonic()
+        for part in parts(self._session.exchange(batch.text), self._live):
+            kind, args = part.frame.kind, part.frame.args
+            if fresh:
+                fresh.feed(part)
+            elif kind == "moved":
+                fresh = Answers(batch.groups)
+                self._note_move(self._steps[int(args[0])])
+            elif kind == "same":
+                self._same(self._steps[int(args[0])])
+            elif kind == "after":
+                self._after(self._steps[int(args[0])], *map(int, args[1:]), answer=part.text)
+            elif kind == "ready":
+                called = self._steps[int(args[0])]
+            elif kind == "locked":
+                raise locked_error(self._host, part.text)
+            elif kind == "refused":
+                raise _refused(self._dialect, self._tail)
+        if fresh:
+            self._answers.update(fresh.observed)
+        return self._call(called) if called else None
+
+    def _live(self, frame: Frame, line: str | None) -> None:
+        """Show an apply's output as it comes."""
+        if frame.kind != "apply":
+            if line is not None and frame.kind != "after":
+                self._tail.append(line)
+            return
+        step = self._steps[int(frame.args[0])]
+        if line is None:
+            self._announce(step)
+        elif progress := parse_progress(line):
+            self._emit(
+                Progress(
+                    self._host,
+                    step.resource.id,
+                    progress.label,
+                    progress.done,
+                    progress.total,
+                    progress.unit,
+                )
+            )
+        else:
+            self._tail = [*self._tail[-TAIL:], line]
+            self._emit(Output(self._host, step.resource.id, line))
+
+    def _announce(self, step: Step) -> None:
+        self._tail = []
+        self._since = time.monotonic()
+        self._emit(Applying(self._host, step.role, step.resource.id, self._changes(step)))
+
+    def _changes(self, step: Step) -> tuple[Change, ...]:
+        changes = diff(step.resource.desired(), self._answers[step.number])
+        return mask(changes) if step.resource.secret else changes
+
+    def _same(self, step: Step) -> None:
+        observed = self._answers[step.number]
+        if diff(step.resource.desired(), observed):
+            apply = step.resource.apply(observed)
+            assert isinstance(apply, Refuse)
+            self._fail(step, apply.reason, apply.hint)
+        else:
+            self._settle(step, "ok")
+
+    def _after(self, step: Step, status: int, retries_left: int, *, answer: str) -> None:
+        """Judge a change by what the resource's own probe says now."""
+        observed = Observed.parse(answer)
+        remaining = diff(step.resource.desired(), observed)
+        if status == 0 and not remaining:
+            self._settle(step, "changed", self._changes(step))
+        elif retries_left == 0:
+            reason = _why_failed(status, remaining, observed, secret=step.resource.secret)
+            self._fail(step, "\n".join([reason, *self._tail[-TAIL:]]))
+
+    def _note_move(self, step: Step) -> None:
+        self._moves[step.number] = self._moves.get(step.number, 0) + 1
+        if self._moves[step.number] > MOVES:
+            self._fail(
+                step,
+                "its probe answers differently every time it is asked",
+                "something else changes it during the run, or the probe is not deterministic",
+            )
+
+    def _call(self, step: Step) -> Step | None:
+        """Apply in Python; the next exchange proves it."""
+        apply = step.resource.apply(self._answers[step.number])
+        assert isinstance(apply, Call)
+        self._announce(step)
+        try:
+            apply.run(self._session.target)
+        except RolecallError as error:
+            self._fail(step, error.message, error.hint)
+            return None
+        return step
+
+    def _settle(self, step: Step, outcome: Outcome, changes: tuple[Change, ...] = ()) -> None:
+        self._pending.remove(step)
+        self._done(step, outcome, changes)
+
+    def _fail(self, step: Step, reason: str, hint: str = "") -> None:
+        if not self._stopped_by:
+            self._stopped_by = step.resource.id
+            self._pending.remove(step)
+            self._done(step, "failed", self._changes(step), reason=reason, hint=hint)
+
+    def _done(
+        self,
+        step: Step,
+        outcome: Outcome,
+        changes: tuple[Change, ...] = (),
+        reason: str = "",
+        hint: str = "",
+    ) -> None:
+        now = time.monotonic()
+        seconds, self._since = now - self._since, now
+        self._emit(
+            ResourceDone(
+                self._host, step.role, step.resource.id, outcome, changes, reason, hint, seconds
+            )
+        )
+
+
+def mask(changes: Sequence[Change]) -> tuple[Change, ...]:
+    """The changes of a secret resource: which fields, never their values."""
+    return tuple(
+        Change(change.field, None if change.before is None else "********", "********")
+        for change in changes
+    )
+
+
+def _why_failed(
+    status: int, remaining: Sequence[Change], observed: Observed, *, secret: bool
+) -> str:
+    if status != 0:
+        return f"its apply ended with status {status}"
+    shown = mask(remaining) if secret else remaining
+    differences = ", ".join(
+        f"{change.field} is {change.before!r}, not {change.after!r}" for change in shown
+    )
+    noise = "".join(f"; the probe said: {line}" for line in observed.noise[:3])
+    return f"it still differs after its apply: {differences}{noise}"
+
+
+def _refused(dialect: Dialect, said: Sequence[str]) -> RolecallError:
+    text = "; ".join(line for line in said if line) or "no reason was given"
+    return RolecallError(
+        f"Rolecall's own directory {dialect.home} cannot be written: {text}",
+        "free some space or fix its permissions, or set rolecall.home to another directory",
+    )

@@ -1,0 +1,1 @@
+"""The resources that come with Rolecall, one file each."""

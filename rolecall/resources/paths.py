@@ -1,0 +1,109 @@
+"""What every resource about a path shares: the probe, ownership, and safe names."""
+
+from __future__ import annotations
+
+import posixpath
+
+from rolecall.errors import ConfigError
+from rolecall.resource import Probe, ShellFunction
+from rolecall.shell import quote
+
+# One stat and one sha256sum answer for any number of paths. A path that cannot be reached
+# counts as absent, as it does for every other program of this user.
+_SOURCE = r"""
+rc_paths() {
+  rc_sum=$1
+  shift
+  rc_stats=$(stat -c '%a %U %G %u %g' -- "$@" 2>/dev/null)
+  rc_sums=
+  if [ "$rc_sum" = 1 ]; then
+    rc_sums=$(
+      for rc_p; do
+        shift
+        if [ -f "$rc_p" ] && [ ! -L "$rc_p" ] && [ -r "$rc_p" ]; then set -- "$@" "$rc_p"; fi
+      done
+      [ $# = 0 ] || sha256sum -- "$@"
+    )
+  fi
+  {
+    for rc_p; do
+      if [ -L "$rc_p" ]; then rc_type=symlink
+      elif [ -f "$rc_p" ]; then rc_type=file
+      elif [ -d "$rc_p" ]; then rc_type=directory
+      elif [ -e "$rc_p" ]; then rc_type=other
+      else
+        printf 'type=absent\n'
+        rc_item
+        continue
+      fi
+      read -r rc_mode rc_owner rc_group rc_uid rc_gid <&3
+      printf 'type=%s\nmode=%s\nowner=%s\ngroup=%s\nuid=%s\ngid=%s\n' \
+        "$rc_type" "$rc_mode" "$rc_owner" "$rc_group" "$rc_uid" "$rc_gid"
+      if [ "$rc_type" = symlink ]; then
+        rc_link=$(readlink -- "$rc_p" && printf x)
+        rc_field target "${rc_link%"$rc_nl"x}"
+      elif [ "$rc_sum" = 1 ] && [ "$rc_type" = file ]; then
+        if [ -r "$rc_p" ]; then
+          read -r rc_digest rc_rest <&4
+          printf 'sha256=%s\n' "${rc_digest#\\}"
+        else
+          printf 'sha256=unreadable\n'
+        fi
+      fi
+      rc_item
+    done
+  } 3<<RC_STATS 4<<RC_SUMS
+$rc_stats
+RC_STATS
+$rc_sums
+RC_SUMS
+}
+"""
+
+#: Type, mode and owner of paths.
+PATH = ShellFunction("rc_path", _SOURCE + 'rc_path() { rc_paths 0 "$@"; }', batch=True)
+
+#: The same, with the sha256 of regular files.
+FILE = ShellFunction("rc_file", _SOURCE + 'rc_file() { rc_paths 1 "$@"; }', batch=True)
+
+
+def check_path(path: str, kind: str) -> str:
+    """Return ``path``, normalised.
+
+    Raises:
+        ConfigError: it is not absolute.
+    """
+    if not path.startswith("/"):
+        raise ConfigError(
+            f"{kind}: {path!r} is not an absolute path",
+            "start it with / or build it with host.path(...)",
+        )
+    return posixpath.normpath(path)
+
+
+def path_probe(path: str, *, digest: bool = False) -> Probe:
+    """The probe of one path."""
+    return Probe(FILE if digest else PATH, (path,))
+
+
+def ownership(mode: str | None, owner: str | None, group: str | None) -> dict[str, str]:
+    """The desired fields for mode and owner; a number compares with the numeric id."""
+    fields: dict[str, str] = {}
+    if mode is not None:
+        fields["mode"] = f"{int(mode, 8):o}"
+    if owner is not None:
+        fields["uid" if owner.isdigit() else "owner"] = owner
+    if group is not None:
+        fields["gid" if group.isdigit() else "group"] = group
+    return fields
+
+
+def set_ownership(path: str, mode: str | None, owner: str | None, group: str | None) -> list[str]:
+    """Commands that set what is asked for; owner first, since chown clears setuid bits."""
+    commands: list[str] = []
+    if owner is not None or group is not None:
+        account = (owner or "") + (f":{group}" if group is not None else "")
+        commands.append(f"chown -h -- {quote(account)} {quote(path)}")
+    if mode is not None:
+        commands.append(f"chmod -- {quote(mode)} {quote(path)}")
+    return commands

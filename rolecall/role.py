@@ -1,0 +1,99 @@
+"""Roles: named pure functions from a host's facts and settings to resources."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from rolecall.errors import ConfigError
+from rolecall.facts import Facts
+from rolecall.resource import Resource, Skip
+from rolecall.settings import Settings
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host as a role function sees it: what it is like, and the settings that hold for it."""
+
+    name: str
+    facts: Facts
+    all_settings: Mapping[str, Settings]
+
+    def path(self, *parts: str) -> str:
+        """A path below Rolecall's own directory on the host."""
+        return posixpath.join(self.facts.state_dir, *parts)
+
+    def expand(self, path: str) -> str:
+        """``path`` with a leading ``~`` replaced by the user's home directory."""
+        if path == "~" or path.startswith("~/"):
+            return self.facts.home + path[1:]
+        return path
+
+    def settings(self, type_: type[S]) -> S:
+        """The settings of another role, by their type.
+
+        Raises:
+            ConfigError: no loaded role has settings of that type.
+        """
+        for settings in self.all_settings.values():
+            if isinstance(settings, type_):
+                return settings
+        raise ConfigError(f"no role with settings {type_.__name__} is loaded")
+
+
+RoleFunction = Callable[[Host, S], Iterable[Resource | Skip]]
+
+
+@dataclass(frozen=True)
+class Role(Generic[S]):
+    """A role: its name, its settings' type, and its function."""
+
+    name: str
+    settings: type[S]
+    function: RoleFunction[S]
+
+    def resources(self, host: Host) -> list[Resource | Skip]:
+        """What the role declares for ``host``, in order."""
+        return list(self.function(host, host.settings(self.settings)))
+
+
+def role(settings: type[S]) -> Callable[[RoleFunction[S]], Role[S]]:
+    """Make a role of the function below; its name is the role's."""
+
+    def decorate(function: RoleFunction[S]) -> Role[S]:
+        return Role(function.__name__, settings, function)
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The roles of a project: one package each under ``folder``, in the order of a deploy."""
+
+    folder: Path
+    names: tuple[str, ...]
+
+    def load(self, names: Sequence[str] | None = None) -> list[Role[Any]]:
+        """Import roles, all or those named, in the order of the deploy.
+
+        Raises:
+            ConfigError: a role's package does not define it.
+        """
+        loaded: list[Role[Any]] = []
+        for name in self.names if names is None else names:
+            module = importlib.import_module(f"{self.folder.name}.{name}")
+            found = getattr(module, name, None)
+            if not isinstance(found, Role):
+                raise ConfigError(
+                    f"{self.folder / name}/__init__.py defines no role named {name}",
+                    f"decorate a function {name}(host, settings) with @role(SettingsType)",
+                )
+            loaded.append(found)
+        return loaded

@@ -1,0 +1,335 @@
+"""A run: roles on hosts. Connects, asks for facts, and lets the loop converge or predict."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from rolecall.errors import ConfigError, LockedError, RolecallError, UnreachableError
+from rolecall.events import (
+    HostDone,
+    HostStarted,
+    Outcome,
+    ResourceDone,
+    RunStarted,
+    Stream,
+    TextDiff,
+)
+from rolecall.facts import SCRIPT as FACTS_SCRIPT
+from rolecall.facts import Facts, FactsCache
+from rolecall.lock import LockHolder, locked_error
+from rolecall.loop.answers import Answers, parts
+from rolecall.loop.converge import Convergence, mask, probe
+from rolecall.loop.plan import Step, predict
+from rolecall.loop.preview import text_diffs
+from rolecall.loop.scripts import Dialect, Group, Numbered, definitions, dialect, probe_batch
+from rolecall.resource import Observed, Resource, Skip, diff
+from rolecall.role import Host, Role
+from rolecall.session import Session
+from rolecall.settings import RunnerSettings, Settings
+from rolecall.targets import Target
+
+#: Hosts converged at the same time.
+FORKS = 10
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """One host of a run: how to reach it and what its settings are."""
+
+    target: Target
+    settings: dict[str, Settings]
+
+    @property
+    def home(self) -> str:
+        """Rolecall's own directory there, as set; ``~`` is the host's to expand."""
+        runner = self.settings["rolecall"]
+        assert isinstance(runner, RunnerSettings)
+        return runner.home
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run: ``check`` writes nothing, ``diff`` shows texts, tags choose roles."""
+
+    task: str
+    check: bool = False
+    diff: bool = False
+    lock_wait: float = 0.0
+
+
+#: What to converge on a host, given its facts: role name and resource, in order.
+Declare = Callable[[Host], list[tuple[str, Resource | Skip]]]
+
+
+def declare(roles: Sequence[Role[Any]]) -> Declare:
+    """The resources of ``roles``, with every identity checked to be unique."""
+
+    def resources(host: Host) -> list[tuple[str, Resource | Skip]]:
+        result: list[tuple[str, Resource | Skip]] = []
+        owners: dict[str, str] = {}
+        for role in roles:
+            for resource in role.resources(host):
+                if resource.id in owners:
+                    raise ConfigError(
+                        f"{resource.id} is declared twice: by role {owners[resource.id]} and "
+                        f"by role {role.name}",
+                        "a resource has one owner: let the other role rely on it",
+                    )
+                owners[resource.id] = role.name
+                result.append((role.name, resource))
+        return result
+
+    return resources
+
+
+def new_run_id() -> str:
+    """A name for a run that sorts by time: ``20261122-131203-4f2a``."""
+    return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+
+
+def run_hosts(
+    plans: Sequence[HostPlan],
+    what: Declare,
+    options: Options,
+    stream: Stream,
+    cache: FactsCache,
+    run_id: str,
+) -> None:
+    """Run on every host; a host that fails never hides or stops another."""
+    names = tuple(plan.target.name for plan in plans)
+    stream.emit(RunStarted("", run_id, options.task, options.check, names))
+    with ThreadPoolExecutor(max_workers=max(1, min(FORKS, len(plans)))) as pool:
+        runs = [HostRun(plan, what, options, stream, cache, run_id) for plan in plans]
+        futures = [pool.submit(run.guarded) for run in runs]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            for run in runs:
+                run.interrupt()
+            raise
+
+
+class HostRun:
+    """One host's part of a run."""
+
+    def __init__(
+        self,
+        plan: HostPlan,
+        what: Declare,
+        options: Options,
+        stream: Stream,
+        cache: FactsCache,
+        run_id: str,
+    ) -> None:
+        self._plan = plan
+        self._what = what
+        self._options = options
+        self._stream = stream
+        self._cache = cache
+        self._run_id = run_id
+        self._session: Session | None = None
+        self._name = plan.target.name
+
+    def guarded(self) -> None:
+        """Run, and turn what goes wrong into events of this host."""
+        started = time.monotonic()
+        error: RolecallError | None = None
+        try:
+            self._run()
+        except ConfigError:
+            raise
+        except UnreachableError as caught:
+            error = caught
+            self._failed("unreachable", caught)
+        except RolecallError as caught:
+            error = caught
+            self._failed("failed", caught)
+        finally:
+            if self._session:
+                self._session.close()
+        exchanges = self._session.exchanges if self._session else 0
+        self._stream.emit(
+            HostDone(
+                self._name,
+                exchanges,
+                time.monotonic() - started,
+                error.message if error else "",
+                error.hint if error else "",
+            )
+        )
+
+    def interrupt(self) -> None:
+        """Let go of the host: its lock is given up, detached jobs go on."""
+        if self._session:
+            self._session.interrupt()
+
+    def _failed(self, outcome: Outcome, error: RolecallError) -> None:
+        self._stream.emit(
+            ResourceDone(
+                self._name, "", "connection", outcome, reason=error.message, hint=error.hint
+            )
+        )
+
+    def _run(self) -> None:
+        self._session = Session(self._plan.target)
+        opening = Opening(self._session, self._plan, self._what, self._cache, self._run_id)
+        deadline = time.monotonic() + self._options.lock_wait
+        while True:
+            opened = opening.ask()
+            try:
+                self._act(opened)
+            except LockedError:
+                if self._options.check or time.monotonic() >= deadline:
+                    raise
+                time.sleep(min(1.0, max(0.05, deadline - time.monotonic())))
+                continue
+            return
+
+    def _act(self, opened: Opened) -> None:
+        assert self._session is not None
+        self._stream.emit(HostStarted(self._name, len(opened.steps) + len(opened.skips)))
+        for role, skip in opened.skips:
+            self._stream.emit(
+                ResourceDone(self._name, role, skip.id, "skipped", reason=skip.reason)
+            )
+        if self._options.diff:
+            self._show_texts(opened)
+        if self._options.check:
+            self._predict(opened)
+            return
+        if opened.locked_by:
+            raise locked_error(self._name, opened.locked_by)
+        Convergence(
+            self._session, opened.steps, opened.answers, opened.dialect, self._stream.emit
+        ).run()
+
+    def _show_texts(self, opened: Opened) -> None:
+        assert self._session is not None
+        unmet = [
+            (step.resource, opened.answers[step.number])
+            for step in opened.steps
+            if diff(step.resource.desired(), opened.answers[step.number])
+        ]
+        for resource_id, path, lines in text_diffs(self._session, unmet):
+            self._stream.emit(TextDiff(self._name, resource_id, path, lines))
+
+    def _predict(self, opened: Opened) -> None:
+        predictions = predict(opened.steps, opened.answers)
+        for step in opened.steps:
+            said = predictions[step.number]
+            changes = mask(said.changes) if step.resource.secret else said.changes
+            self._stream.emit(
+                ResourceDone(
+                    self._name,
+                    step.role,
+                    step.resource.id,
+                    said.outcome,
+                    changes,
+                    said.reason,
+                    said.hint,
+                )
+            )
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a host said first: who holds its lock, and every probe's answer."""
+
+    dialect: Dialect
+    host: Host
+    steps: list[Step]
+    skips: list[tuple[str, Skip]]
+    answers: dict[int, Observed]
+    locked_by: str
+
+
+class Opening:
+    """A run's first round trip: facts, the lock, and every probe.
+
+    Which resources there are depends on the facts. The facts of the last run are taken to hold
+    until the answer says otherwise; only then are the probes asked a second time.
+    """
+
+    def __init__(
+        self, session: Session, plan: HostPlan, what: Declare, cache: FactsCache, run_id: str
+    ) -> None:
+        self._session = session
+        self._plan = plan
+        self._what = what
+        self._cache = cache
+        self._who = f"{_user()}@{platform.node()}"
+        self._run_id = run_id
+        session.tell(self._dialect(plan.home, is_root=True).opening())
+
+    def ask(self) -> Opened:
+        """Exchange facts and answers, once or, when the facts are new, twice."""
+        name = self._session.target.name
+        assumed = self._cache.load(name)
+        steps: list[Step] = []
+        skips: list[tuple[str, Skip]] = []
+        script = ""
+        groups: list[Group] = []
+        if assumed:
+            steps, skips = self._declared(assumed)
+            numbered = [Numbered(step.number, step.resource) for step in steps]
+            self._session.tell(definitions(item.resource for item in numbered))
+            script, groups = probe_batch(numbered, self._dialect_for(assumed))
+        answers = Answers(groups)
+        facts, locked_by = assumed, ""
+        for part in parts(self._session.exchange(f"{FACTS_SCRIPT}\n{script}")):
+            if part.frame.kind == "facts":
+                facts = Facts.parse(Observed.parse(part.text))
+            elif part.frame.kind == "lock":
+                locked_by = part.text
+            else:
+                answers.feed(part)
+        assert facts is not None
+        held = LockHolder.parse(locked_by)
+        if facts == assumed:
+            observed = answers.complete([step.number for step in steps])
+        else:
+            self._cache.save(name, facts)
+            steps, skips = self._declared(facts)
+            observed = probe(self._session, steps, self._dialect_for(facts))
+        return Opened(
+            self._dialect_for(facts),
+            self._host(facts),
+            steps,
+            skips,
+            observed,
+            locked_by if held else "",
+        )
+
+    def _declared(self, facts: Facts) -> tuple[list[Step], list[tuple[str, Skip]]]:
+        steps: list[Step] = []
+        skips: list[tuple[str, Skip]] = []
+        for number, (role, item) in enumerate(self._what(self._host(facts))):
+            if isinstance(item, Skip):
+                skips.append((role, item))
+            else:
+                steps.append(Step(number, role, item))
+        return steps, skips
+
+    def _host(self, facts: Facts) -> Host:
+        return Host(self._session.target.name, facts, self._plan.settings)
+
+    def _dialect_for(self, facts: Facts) -> Dialect:
+        return self._dialect(facts.state_dir, is_root=facts.is_root)
+
+    def _dialect(self, home: str, *, is_root: bool) -> Dialect:
+        return dialect(self._session.mark, home, self._run_id, self._who, is_root=is_root)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -1,0 +1,178 @@
+"""Typed settings of roles: declared once, checked before any host is touched.
+
+A role's settings are a :class:`Settings` model. Their values come from inventory variables
+named after the role, layer by layer, key by key, and from ``--set role.key=value``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rolecall.errors import ConfigError
+from rolecall.inventory import Layer
+from rolecall.yamlfile import SecretReference
+
+KeyPath = tuple[str, ...]
+
+
+class Settings(BaseModel):
+    """Base of every role's settings. The string under a field is its documentation."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+        protected_namespaces=(),
+    )
+
+
+class RunnerSettings(Settings):
+    """Settings of the runner itself, under the name ``rolecall``."""
+
+    home: str = "~/.rolecall"
+    """The directory on a host that holds all that Rolecall makes there: artifacts, jobs,
+    services, the journal, the lock."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """One ``--set role.key=value``."""
+
+    key: KeyPath
+    value: Any
+
+    @classmethod
+    def parse(cls, text: str) -> Override:
+        """Read ``role.key=value``; the value is YAML, so ``8`` is a number and ``[a, b]`` a list.
+
+        Raises:
+            ConfigError: it is not of that form.
+        """
+        key, separator, value = text.partition("=")
+        path = tuple(key.strip().split("."))
+        if not separator or len(path) < 2 or not all(path):
+            raise ConfigError(f"--set {text!r} is not of the form role.key=value")
+        try:
+            return cls(path, yaml.safe_load(value))
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {key}: the value is not valid YAML: {value!r}") from error
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The settings of one role on one host, and where each value came from."""
+
+    settings: Settings
+    origins: Mapping[KeyPath, str]
+
+    def origin(self, key: KeyPath) -> str:
+        """Where a setting's value came from: ``file:line``, ``--set`` or ``default``."""
+        while key:
+            if key in self.origins:
+                return self.origins[key]
+            key = key[:-1]
+        return "default"
+
+
+def resolve(
+    types: Mapping[str, type[Settings]],
+    layers: Sequence[Layer],
+    overrides: Sequence[Override],
+) -> dict[str, Resolved]:
+    """Check and type the settings of every role in ``types``.
+
+    Raises:
+        ConfigError: an unknown key or role, a wrong type or an impossible combination, with
+            file, line, key and the nearest valid name.
+    """
+    values: dict[str, dict[str, Any]] = {name: {} for name in types}
+    origins: dict[str, dict[KeyPath, str]] = {name: {} for name in types}
+    for layer in layers:
+        for name, value in layer.variables.items():
+            if name.startswith("ansible_") or name == "vars":
+                continue
+            where = layer.where(name)
+            _known(name, types, where, "neither a role nor a connection variable")
+            if value is None:
+                continue
+            if not isinstance(value, dict):
+                raise ConfigError(f"{where}: {name} must be a mapping of settings")
+            for key in _merge(values[name], value):
+                origins[name][key] = layer.where(name, *key)
+    for override in overrides:
+        name, *rest = override.key
+        _known(name, types, f"--set {'.'.join(override.key)}", "not a role")
+        nested: Any = override.value
+        for part in reversed(rest):
+            nested = {part: nested}
+        for key in _merge(values[name], nested):
+            origins[name][key] = "--set"
+    return {
+        name: Resolved(_validate(name, types[name], values[name], origins[name]), origins[name])
+        for name in types
+    }
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint that names the most similar known word, or all of them."""
+    choices = list(known)
+    close = difflib.get_close_matches(name, choices, 1, 0.5)
+    return f"did you mean {close[0]}?" if close else f"known names: {', '.join(choices)}"
+
+
+def _known(name: str, known: Mapping[str, Any], where: str, what: str) -> None:
+    if name not in known:
+        raise ConfigError(f"{where}: {name} is {what}", nearest(name, known))
+
+
+def _merge(into: dict[str, Any], new: Mapping[str, Any], at: KeyPath = ()) -> list[KeyPath]:
+    """Merge mappings key by key and list the keys that were set."""
+    touched: list[KeyPath] = []
+    for key, value in new.items():
+        path = (*at, str(key))
+        current = into.get(str(key))
+        if isinstance(value, Mapping) and isinstance(current, dict):
+            touched += _merge(current, value, path)
+        else:
+            into[str(key)] = _copy(value)
+            touched.append(path)
+            if isinstance(value, Mapping):
+                touched += [(*path, str(inner)) for inner in value]
+    return touched
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _copy(inner) for key, inner in value.items()}
+    if isinstance(value, SecretReference):
+        return value.read()
+    return value
+
+
+def _validate(
+    role: str, type_: type[Settings], values: Mapping[str, Any], origins: Mapping[KeyPath, str]
+) -> Settings:
+    try:
+        return type_.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = tuple(str(part) for part in first["loc"])
+        where = Resolved(Settings(), origins).origin(key)
+        name = ".".join((role, *key))
+        if first["type"] == "extra_forbidden":
+            known = [*type_.model_fields]
+            raise ConfigError(
+                f"{where}: there is no setting {name}", nearest(key[-1], known)
+            ) from None
+        message = first["msg"].removeprefix("Value error, ")
+        given = "" if first["type"] in {"missing", "value_error"} else f", not {first['input']!r}"
+        raise ConfigError(
+            f"{where}: {name}: {message}{given}", f"./inv settings {role} explains each setting"
+        ) from None

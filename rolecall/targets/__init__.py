@@ -1,0 +1,42 @@
+"""A target is the only way out of the controller: the local shell now, SSH and clusters later.
+
+Everything above this package is host-agnostic: it sees a :class:`Target` and the byte streams
+of one POSIX shell.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+
+class Channel(Protocol):
+    """The standard streams of one shell on a target."""
+
+    def write(self, data: bytes) -> None:
+        """Send ``data`` to the shell. Raises ``UnreachableError`` when it is gone."""
+
+    def read(self) -> bytes:
+        """Some output, as soon as there is any; ``b""`` once the shell has ended."""
+
+    def close(self) -> None:
+        """Let the shell see the end of its input and wait for it to finish."""
+
+    def interrupt(self) -> None:
+        """End the shell and the step it is running, as Ctrl-C does; detached jobs go on."""
+
+
+class Target(Protocol):
+    """One place that Rolecall converges."""
+
+    name: str
+
+    def open_shell(self) -> Channel:
+        """Start a POSIX shell. Raises ``UnreachableError``."""
+
+    def upload(self, source: Path, destination: str, mode: str) -> None:
+        """Put a file at ``destination`` atomically: temporary name, fsync, rename."""
+
+    def forward(self, port: int) -> AbstractContextManager[tuple[str, int]]:
+        """A local address that reaches TCP ``port`` on the target's loopback."""

@@ -1,0 +1,105 @@
+"""This machine as a target."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rolecall.errors import RolecallError, UnreachableError
+
+#: Seconds that a step is given to end by itself after an interrupt.
+GRACE = 5.0
+
+
+class LocalChannel:
+    """A shell in a session of its own, so that Ctrl-C reaches the controller alone."""
+
+    def __init__(self, shell: str) -> None:
+        try:
+            self._process = subprocess.Popen(
+                [shell],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            raise UnreachableError(
+                f"cannot start {shell!r} on this machine: {error.strerror}"
+            ) from error
+
+    def write(self, data: bytes) -> None:
+        """Send all of ``data``."""
+        assert self._process.stdin is not None
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[self._process.stdin.write(view) :]
+        except BrokenPipeError as error:
+            raise UnreachableError("the local shell ended unexpectedly") from error
+
+    def read(self) -> bytes:
+        """Whatever the shell has printed, waiting for at least one byte."""
+        assert self._process.stdout is not None
+        return os.read(self._process.stdout.fileno(), 1 << 16)
+
+    def close(self) -> None:
+        """End the input and wait: a step in progress is finished, not cut."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def interrupt(self) -> None:
+        """Ask the shell and its step to end; insist after a grace period."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+class LocalTarget:
+    """Converges the machine Rolecall runs on, as the current user."""
+
+    def __init__(self, name: str = "localhost", shell: str = "/bin/sh") -> None:
+        self.name = name
+        self._shell = shell
+
+    def open_shell(self) -> LocalChannel:
+        """Start the shell."""
+        return LocalChannel(self._shell)
+
+    def upload(self, source: Path, destination: str, mode: str) -> None:
+        """Copy beside the destination, flush to disk, rename."""
+        folder = os.path.dirname(destination)
+        try:
+            handle, temporary = tempfile.mkstemp(dir=folder, prefix=".rolecall-")
+        except OSError as error:
+            raise RolecallError(f"cannot write in {folder}: {error.strerror}") from error
+        try:
+            with open(handle, "wb") as out, open(source, "rb") as data:
+                shutil.copyfileobj(data, out)
+                out.flush()
+                os.fsync(out.fileno())
+            os.chmod(temporary, int(mode, 8))
+            os.replace(temporary, destination)
+        except OSError as error:
+            os.unlink(temporary)
+            raise RolecallError(f"cannot write {destination}: {error.strerror}") from error
+
+    @contextmanager
+    def forward(self, port: int) -> Iterator[tuple[str, int]]:
+        """Loopback is loopback here."""
+        yield "127.0.0.1", port

@@ -1,0 +1,127 @@
+"""YAML files as users write them: with the line of every key, and secrets by reference."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rolecall.errors import ConfigError
+
+KeyPath = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SecretReference:
+    """A secret by reference: ``!env NAME`` or ``!file PATH``. Its value is read when used."""
+
+    source: str
+    name: str
+
+    def read(self) -> str:
+        """The secret itself.
+
+        Raises:
+            ConfigError: the variable is not set or the file cannot be read.
+        """
+        if self.source == "env":
+            try:
+                return os.environ[self.name]
+            except KeyError:
+                raise ConfigError(
+                    f"the secret {self} is not there: the environment has no {self.name}",
+                    f"export {self.name}=… and run the command again",
+                ) from None
+        try:
+            return Path(self.name).expanduser().read_text().rstrip("\n")
+        except OSError as error:
+            raise ConfigError(
+                f"the secret {self} cannot be read: {error.strerror}",
+                "create the file, readable for you alone",
+            ) from error
+
+    def __str__(self) -> str:
+        return f"!{self.source} {self.name}"
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """A file's content and the line, counted from 1, of every mapping key in it."""
+
+    path: Path
+    data: Any
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+
+    def where(self, key: KeyPath) -> str:
+        """``file:line`` of a key, or of the nearest key above it."""
+        while key:
+            if key in self.lines:
+                return f"{self.path}:{self.lines[key]}"
+            key = key[:-1]
+        return str(self.path)
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader plus the tags for secrets, and refusing a key that stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping; a repeated key is an error rather than the last one winning."""
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            key = str(getattr(key_node, "value", ""))
+            if key in seen and key != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _secret(loader: _Loader, suffix: str, node: yaml.Node) -> SecretReference:
+    if suffix not in {"env", "file"} or not isinstance(node, yaml.ScalarNode):
+        raise yaml.constructor.ConstructorError(
+            None,
+            None,
+            f"unknown tag !{suffix}; secrets are !env NAME or !file PATH",
+            node.start_mark,
+        )
+    return SecretReference(suffix, str(loader.construct_scalar(node)))
+
+
+_Loader.add_multi_constructor("!", _secret)
+
+
+def read_yaml(path: Path) -> YamlFile:
+    """Read one document; an empty file is an empty mapping.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not YAML, with file, line and column.
+    """
+    try:
+        text = path.read_text()
+        node = yaml.compose(text, _Loader)
+        data = yaml.load(text, _Loader)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text", "save it as UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise ConfigError(f"{place}: {error.problem or 'not valid YAML'}") from error
+    lines: dict[KeyPath, int] = {}
+    if node is not None:
+        _note_lines(node, (), lines)
+    return YamlFile(path, {} if data is None else data, lines)
+
+
+def _note_lines(node: yaml.Node, prefix: KeyPath, lines: dict[KeyPath, int]) -> None:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key_node, value_node in node.value:
+        key = (*prefix, str(getattr(key_node, "value", "")))
+        lines[key] = key_node.start_mark.line + 1
+        _note_lines(value_node, key, lines)
