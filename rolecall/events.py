@@ -197,7 +197,10 @@ class Stream:
     def emit(self, event: Event) -> None:
         """Publish ``event`` and count outcomes."""
         with self._lock:
-            if isinstance(event, ResourceDone):
+            if isinstance(event, RunStarted):
+                for host in event.hosts:
+                    self.recap.of(host)
+            elif isinstance(event, ResourceDone):
                 self.recap.of(event.host).add(event.outcome)
             for listener in self._listeners:
                 listener.handle(event)

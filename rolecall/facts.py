@@ -7,6 +7,7 @@ moves (free disk, a used port) is asked by the probe of the resource that depend
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -127,26 +128,29 @@ readlink -- "$rc_home/lock"
 
 @dataclass(frozen=True)
 class FactsCache:
-    """The controller's memory of each host's facts, so that a no-op run is one round trip."""
+    """The controller's memory of each host's facts, so that a no-op run is one round trip.
+
+    ``home`` is Rolecall's own directory on the host as set: each has facts of its own.
+    """
 
     folder: Path
 
-    def load(self, host: str) -> Facts | None:
+    def load(self, host: str, home: str) -> Facts | None:
         """The facts of the last run, or None; a cache that cannot be read is no cache."""
         try:
-            data: Mapping[str, object] = json.loads(self._path(host).read_text())
+            data: Mapping[str, object] = json.loads(self._path(host, home).read_text())
             return Facts(**data)  # type: ignore[arg-type]
         except (OSError, ValueError, TypeError):
             return None
 
-    def save(self, host: str, facts: Facts) -> None:
+    def save(self, host: str, home: str, facts: Facts) -> None:
         """Remember ``facts`` for the next run."""
-        path = self._path(host)
+        path = self._path(host, home)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".new")
         temporary.write_text(json.dumps(asdict(facts), indent=1))
         temporary.replace(path)
 
-    def _path(self, host: str) -> Path:
+    def _path(self, host: str, home: str) -> Path:
         safe = "".join(char if char.isalnum() or char in "-_." else "_" for char in host)
-        return self.folder / f"{safe}.json"
+        return self.folder / f"{safe}-{hashlib.sha256(home.encode()).hexdigest()[:8]}.json"

@@ -149,7 +149,7 @@ class Resource(ABC):
     """One idempotent unit of desired state. Subclasses are frozen dataclasses, one file each.
 
     Attributes:
-        sudo: probe and apply need root.
+        sudo: apply needs root, and so does the probe unless :attr:`probe_sudo` says otherwise.
         secret: values never reach a diff, an event or the journal.
         retries: further attempts when ``apply`` does not bring about the desired state.
         retry_delay: seconds between attempts.
@@ -171,6 +171,11 @@ class Resource(ABC):
     def id(self) -> str:
         """The stable identity, such as ``package:openmpi-bin``."""
         return f"{self.kind}:{self.name}"
+
+    @property
+    def probe_sudo(self) -> bool:
+        """Whether the probe needs root as well. A kind that anyone may look at says no."""
+        return self.sudo
 
     @abstractmethod
     def probe(self) -> Probe:

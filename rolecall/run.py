@@ -6,7 +6,8 @@ import getpass
 import platform
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -64,8 +65,8 @@ class Options:
     lock_wait: float = 0.0
 
 
-#: What to converge on a host, given its facts: role name and resource, in order.
-Declare = Callable[[Host], list[tuple[str, Resource | Skip]]]
+#: What to converge on a host, given its facts and settings: role name and resource, in order.
+Declare = Callable[[Host], Sequence[tuple[str, Resource | Skip]]]
 
 
 def declare(roles: Sequence[Role[Any]]) -> Declare:
@@ -94,6 +95,14 @@ def new_run_id() -> str:
     return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
 
 
+@dataclass(frozen=True)
+class HostResult:
+    """What came of one host: how roles see it (None if it never answered) and its session."""
+
+    target: Target
+    host: Host | None
+
+
 def run_hosts(
     plans: Sequence[HostPlan],
     what: Declare,
@@ -101,7 +110,7 @@ def run_hosts(
     stream: Stream,
     cache: FactsCache,
     run_id: str,
-) -> None:
+) -> list[HostResult]:
     """Run on every host; a host that fails never hides or stops another."""
     names = tuple(plan.target.name for plan in plans)
     stream.emit(RunStarted("", run_id, options.task, options.check, names))
@@ -109,8 +118,7 @@ def run_hosts(
         runs = [HostRun(plan, what, options, stream, cache, run_id) for plan in plans]
         futures = [pool.submit(run.guarded) for run in runs]
         try:
-            for future in futures:
-                future.result()
+            return [future.result() for future in futures]
         except BaseException:
             for run in runs:
                 run.interrupt()
@@ -136,9 +144,10 @@ class HostRun:
         self._cache = cache
         self._run_id = run_id
         self._session: Session | None = None
+        self._host: Host | None = None
         self._name = plan.target.name
 
-    def guarded(self) -> None:
+    def guarded(self) -> HostResult:
         """Run, and turn what goes wrong into events of this host."""
         started = time.monotonic()
         error: RolecallError | None = None
@@ -165,6 +174,7 @@ class HostRun:
                 error.hint if error else "",
             )
         )
+        return HostResult(self._plan.target, self._host)
 
     def interrupt(self) -> None:
         """Let go of the host: its lock is given up, detached jobs go on."""
@@ -195,6 +205,7 @@ class HostRun:
 
     def _act(self, opened: Opened) -> None:
         assert self._session is not None
+        self._host = opened.host
         self._stream.emit(HostStarted(self._name, len(opened.steps) + len(opened.skips)))
         for role, skip in opened.skips:
             self._stream.emit(
@@ -272,7 +283,7 @@ class Opening:
     def ask(self) -> Opened:
         """Exchange facts and answers, once or, when the facts are new, twice."""
         name = self._session.target.name
-        assumed = self._cache.load(name)
+        assumed = self._cache.load(name, self._plan.home)
         steps: list[Step] = []
         skips: list[tuple[str, Skip]] = []
         script = ""
@@ -296,7 +307,7 @@ class Opening:
         if facts == assumed:
             observed = answers.complete([step.number for step in steps])
         else:
-            self._cache.save(name, facts)
+            self._cache.save(name, self._plan.home, facts)
             steps, skips = self._declared(facts)
             observed = probe(self._session, steps, self._dialect_for(facts))
         return Opened(
@@ -326,6 +337,16 @@ class Opening:
 
     def _dialect(self, home: str, *, is_root: bool) -> Dialect:
         return dialect(self._session.mark, home, self._run_id, self._who, is_root=is_root)
+
+
+@contextmanager
+def looking(plan: HostPlan, what: Declare, cache: FactsCache) -> Iterator[tuple[Session, Opened]]:
+    """Open a host to read from it, without a run: its shell, and what its probes say."""
+    session = Session(plan.target)
+    try:
+        yield session, Opening(session, plan, what, cache, new_run_id()).ask()
+    finally:
+        session.close()
 
 
 def _user() -> str:

@@ -54,22 +54,6 @@ rc_has() {
   done
 }
 
-# rc_identity PID: name a process beyond the reuse of its number: BOOT:PID:START.
-rc_identity() {
-  read -r rc_boot </proc/sys/kernel/random/boot_id || rc_boot=unknown
-  rc_start=$(sed -e 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 1,20)
-  case $rc_start in
-  '' | Z*) return 1 ;;
-  esac
-  printf '%s:%s:%s' "$rc_boot" "$1" "${rc_start#* }"
-}
-
-# rc_alive BOOT:PID:START: that very process still runs.
-rc_alive() {
-  rc_pid=${1#*:}
-  [ "$(rc_identity "${rc_pid%%:*}")" = "$1" ]
-}
-
 # rc_journal JSON: append one record; JSON is a comma-separated list of members.
 rc_journal() {
   printf '{"at":"%s","run":"%s",%s}\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$rc_run" "$1" \
@@ -80,8 +64,6 @@ rc_journal() {
 # made in one step together with its content: IDENTITY SINCE RUN WHO.
 rc_lock() {
   [ -z "$rc_locked" ] || return 0
-  rc_new=
-  [ -d "$rc_home" ] || rc_new=1
   (umask 077 && mkdir -p -- "$rc_home") || return 1
   rc_mine="$(rc_identity $$) $(date +%s) $rc_run $rc_who"
   until rc_said=$(ln -sn -- "$rc_mine" "$rc_home/lock" 2>&1); do
@@ -116,8 +98,11 @@ rc_break_lock() {
   fi
 }
 
+# rc_unlock: give the lock up; after a complete destroy, take Rolecall's own records along.
 rc_unlock() {
-  [ "$(readlink -- "$rc_home/lock")" != "$rc_mine" ] || rm -f -- "$rc_home/lock"
+  [ "$(readlink -- "$rc_home/lock")" = "$rc_mine" ] || return 0
+  [ -z "$rc_forget" ] || rm -rf -- "$rc_home/jobs" "$rc_home/journal"
+  rm -f -- "$rc_home/lock"
   [ -z "$rc_forget" ] || rmdir -- "$rc_home" 2>/dev/null || :
 }
 

@@ -27,7 +27,12 @@ from rolecall.shell import quote, words
 #: Items of one call of a batching function: keeps a command line well under ARG_MAX.
 BATCH = 400
 
-_PRELUDE = Path(__file__).with_name("prelude.sh").read_text()
+#: Names a process beyond the reuse of its number; also part of what outlives a session.
+IDENTITY = Path(__file__).with_name("identity.sh").read_text()
+
+_PRELUDE = "\n".join(
+    [IDENTITY, *(Path(__file__).with_name(name).read_text() for name in ("prelude.sh", "jobs.sh"))]
+)
 _HEREDOC = "RC_END_OF_ROOT"
 
 
@@ -106,7 +111,7 @@ def probe_batch(resources: Sequence[Numbered], dialect: Dialect) -> tuple[str, l
     """Probe every resource, those of one kind in one call; say in which order answers come."""
 
     def key(numbered: Numbered) -> tuple[str, bool]:
-        return numbered.resource.probe().function.name, numbered.resource.sudo
+        return numbered.resource.probe().function.name, numbered.resource.probe_sudo
 
     lines: list[str] = []
     groups: list[Group] = []
@@ -187,7 +192,7 @@ def apply_batch(
 def _probe_function(numbered: Numbered, dialect: Dialect) -> str:
     probe = numbered.resource.probe()
     body = f"{probe.function.name} {words(probe.args)}"
-    if numbered.resource.sudo:
+    if numbered.resource.probe_sudo:
         body = dialect.privilege.wrap(body, [probe.function], dialect.variables)
     return f"rc_probe_{numbered.number}() {{\n{body}\n}}"
 

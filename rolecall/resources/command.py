@@ -79,15 +79,20 @@ class Command(Resource):
         return {"done": "yes"}
 
     def apply(self, observed: Observed) -> Apply:
-        """Run the script; record what it was run on as the last act."""
-        record = ""
-        if self.stamp:
-            digest = hashlib.sha256(encode(self.script)).hexdigest()
-            record = (
-                f"\nrc_seen=$({{ printf '%s\\n' {digest}; sha256sum -- {words(self.inputs)}; }}"
-                f" | sha256sum)\nprintf '%s\\n' \"${{rc_seen%% *}}\" >{quote(self.stamp)}"
-            )
-        return Script(f"(\nset -e\n{self.script}\n){record}")
+        """Run the script; record what it was run on as the last act.
+
+        The script goes through ``eval``, so that a syntax error in it is this command's failure
+        and not the end of the session. The inputs are noted before it runs: a change made to
+        them meanwhile is work for the next run.
+        """
+        body = f"(\nset -e\neval {quote(self.script)}\n)"
+        if not self.stamp:
+            return Script(body)
+        digest = hashlib.sha256(encode(self.script)).hexdigest()
+        return Script(
+            f"rc_seen=$({{ printf '%s\\n' {digest}; sha256sum -- {words(self.inputs)}; }}"
+            f' | sha256sum)\n{body}\nprintf \'%s\\n\' "${{rc_seen%% *}}" >{quote(self.stamp)}'
+        )
 
     def reads(self) -> frozenset[str]:
         """What the conditions look at; a shell test may look at anything."""

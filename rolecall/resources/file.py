@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from rolecall.resource import Apply, Observed, Preview, Probe, Refuse, Removal, Resource, Script
-from rolecall.resources.paths import check_path, ownership, path_probe, set_ownership
+from rolecall.resources.paths import beside, check_path, ownership, path_probe, set_ownership
 from rolecall.shell import emit, encode, quote
 
 
@@ -65,7 +64,7 @@ class File(Resource):
         if same and observed.get("type") == "file":
             return Script("\n".join(set_ownership(self.path, self.mode, self.owner, self.group)))
         mode, owner, group = self._kept(observed)
-        temporary = _beside(self.path)
+        temporary = beside(self.path)
         commands = [
             f"rm -f -- {quote(temporary)}",
             f"(umask 077; {emit(self.data)} >{quote(temporary)})",
@@ -111,8 +110,3 @@ def remove_path(path: str, observed: Observed, *, sudo: bool) -> Removal | None:
     name = quote(path)
     return Removal(f"[ ! -e {name} ] && [ ! -L {name} ]", f"rm -f -- {name}", sudo)
 
-
-def _beside(path: str) -> str:
-    """A temporary name in the same folder, the same for every attempt so that none is left."""
-    digest = hashlib.sha256(encode(path)).hexdigest()[:12]
-    return posixpath.join(posixpath.dirname(path), f".rolecall-{digest}")

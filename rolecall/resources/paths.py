@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 
 from rolecall.errors import ConfigError
 from rolecall.resource import Probe, ShellFunction
-from rolecall.shell import quote
+from rolecall.shell import encode, quote
 
 # One stat and one sha256sum answer for any number of paths. A path that cannot be reached
-# counts as absent, as it does for every other program of this user.
+# counts as absent, as it does for every other program of this user. A name with a newline is
+# hashed by itself: busybox does not escape it, so its line could not be told from two.
 _SOURCE = r"""
 rc_paths() {
   rc_sum=$1
@@ -20,6 +22,9 @@ rc_paths() {
     rc_sums=$(
       for rc_p; do
         shift
+        case $rc_p in
+        *"$rc_nl"*) continue ;;
+        esac
         if [ -f "$rc_p" ] && [ ! -L "$rc_p" ] && [ -r "$rc_p" ]; then set -- "$@" "$rc_p"; fi
       done
       [ $# = 0 ] || sha256sum -- "$@"
@@ -43,12 +48,16 @@ rc_paths() {
         rc_link=$(readlink -- "$rc_p" && printf x)
         rc_field target "${rc_link%"$rc_nl"x}"
       elif [ "$rc_sum" = 1 ] && [ "$rc_type" = file ]; then
-        if [ -r "$rc_p" ]; then
-          read -r rc_digest rc_rest <&4
-          printf 'sha256=%s\n' "${rc_digest#\\}"
+        if [ ! -r "$rc_p" ]; then
+          rc_digest=unreadable
         else
-          printf 'sha256=unreadable\n'
+          case $rc_p in
+          *"$rc_nl"*) rc_digest=$(sha256sum <"$rc_p") ;;
+          *) read -r rc_digest <&4 ;;
+          esac
         fi
+        rc_digest=${rc_digest%% *}
+        printf 'sha256=%s\n' "${rc_digest#\\}"
       fi
       rc_item
     done
@@ -78,7 +87,13 @@ def check_path(path: str, kind: str) -> str:
             f"{kind}: {path!r} is not an absolute path",
             "start it with / or build it with host.path(...)",
         )
-    return posixpath.normpath(path)
+    return "/" + posixpath.normpath(path).lstrip("/")
+
+
+def beside(path: str, suffix: str = "") -> str:
+    """A temporary name in the same folder, the same for every attempt so that none is left."""
+    digest = hashlib.sha256(encode(path)).hexdigest()[:12]
+    return posixpath.join(posixpath.dirname(path), f".rolecall-{digest}{suffix}")
 
 
 def path_probe(path: str, *, digest: bool = False) -> Probe:

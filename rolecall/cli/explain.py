@@ -1,0 +1,78 @@
+"""``why RESOURCE``: everything that decides about one resource."""
+
+from __future__ import annotations
+
+from rolecall import journal
+from rolecall.cli.flags import Flags
+from rolecall.cli.project import Project
+from rolecall.errors import ConfigError
+from rolecall.loop.plan import Prediction, Step, predict
+from rolecall.resource import Observed
+from rolecall.session import Session
+from rolecall.settings import nearest
+from rolecall.shell import words
+
+_HIDDEN = "********"
+
+
+def explain(project: Project, resource_id: str, flags: Flags) -> None:
+    """Print the probe, the answer, the desired state and the last change of a resource.
+
+    Raises:
+        ConfigError: no role declares that resource.
+    """
+    if not resource_id:
+        raise ConfigError("which resource?", "./inv why file:/etc/hosts; plan -v lists the ids")
+    for session, opened in project.look(flags):
+        steps = {step.resource.id: step for step in opened.steps}
+        skips = {skip.id: skip for _, skip in opened.skips}
+        if resource_id in skips:
+            print(f"{opened.host.name}  {resource_id}\n  skipped: {skips[resource_id].reason}")
+            continue
+        if resource_id not in steps:
+            raise ConfigError(
+                f"no role declares {resource_id} on {opened.host.name}",
+                nearest(resource_id, [*steps, *skips]),
+            )
+        step = steps[resource_id]
+        said = predict(opened.steps, opened.answers)[step.number]
+        print(f"{opened.host.name}  {resource_id}  (role {step.role})")
+        _print_state(step, opened.answers[step.number], said)
+        _print_last_change(session, step)
+
+
+def _print_state(step: Step, observed: Observed, said: Prediction) -> None:
+    resource, probe = step.resource, step.resource.probe()
+    verdict = f"{said.outcome} {said.reason}".strip()
+    hidden = resource.secret
+    print(f"  verdict   {verdict}")
+    shown = _HIDDEN if hidden else _fold(words(probe.args))
+    print(f"  probe     {probe.function.name} {shown}{' (as root)' if resource.sudo else ''}")
+    print("  observed  " + _fields(dict(observed.fields), hidden=hidden))
+    print("  desired   " + _fields(dict(resource.desired()), hidden=hidden))
+    for change in said.changes:
+        before, after = (_HIDDEN, _HIDDEN) if hidden else (change.before, change.after)
+        print(f"  differs   {change.field}: {before} → {after}")
+
+
+def _print_last_change(session: Session, step: Step) -> None:
+    last = journal.last_change(journal.fetch(session), step.resource.id)
+    if last is None:
+        print("  changed   never by Rolecall")
+        return
+    print(f"  changed   {last.at} in run {last.run}")
+    for name, before, after in last.changes:
+        print(f"            {name}: {before} → {after}")
+
+
+def _fields(fields: dict[str, str], *, hidden: bool) -> str:
+    if not fields:
+        return "nothing"
+    return "\n            ".join(
+        f"{name}={_HIDDEN if hidden else _fold(value)}" for name, value in fields.items()
+    )
+
+
+def _fold(text: str, limit: int = 200) -> str:
+    line = text.replace("\n", "\\n")
+    return line if len(line) <= limit else f"{line[:limit]}… ({len(line)} characters)"

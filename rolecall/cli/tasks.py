@@ -1,0 +1,170 @@
+"""The tasks that every project has: converge, plan, why, settings, destroy, test."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import invoke
+from invoke.exceptions import Exit
+
+from rolecall.cli.flags import HELP, SHORT, Flags, from_arguments
+from rolecall.cli.program import RolecallTask
+from rolecall.cli.project import After, Project, reported
+
+TaskFactory = Callable[[Callable[..., Any]], RolecallTask]
+
+
+def task(positional: str = "", help: dict[str, str] | None = None) -> TaskFactory:  # noqa: A002
+    """invoke's ``@task`` with our short flags and an optional positional."""
+
+    def decorate(body: Callable[..., Any]) -> RolecallTask:
+        parameters = body.__code__.co_varnames[: body.__code__.co_argcount]
+        known = {**HELP, **(help or {})}
+        return RolecallTask(
+            body,
+            positional=[],
+            optional_positional=positional,
+            iterable=[name for name in ("set",) if name in parameters],
+            help={name: known[name] for name in parameters if name in known},
+            short={name: flag for name, flag in SHORT.items() if name in parameters},
+        )
+
+    return decorate
+
+
+def converge_task(
+    project: Project,
+    name: str,
+    doc: str,
+    roles: Sequence[str] | None = None,
+    after: After | None = None,
+    always: Flags = Flags(),  # noqa: B008 - frozen
+) -> RolecallTask:
+    """A task that converges roles, with all the options of a run.
+
+    ``always`` are options that hold whatever the user says: ``plan`` is ``deploy`` with check
+    and diff.
+    """
+
+    def body(
+        _: invoke.Context,
+        check: bool = False,
+        diff: bool = False,
+        tags: str = "",
+        skip_tags: str = "",
+        set: Sequence[str] = (),  # noqa: A002
+        hosts: str = "",
+        json: bool = False,
+        verbose: bool = False,
+        lock_wait: str = "0",
+        detailed_exitcode: bool = False,
+    ) -> None:
+        given = from_arguments(locals())
+        flags = replace(given, check=given.check or always.check, diff=given.diff or always.diff)
+        with reported(project.state, json=json):
+            status = project.converge(name, flags, roles=roles, after=after)
+        if status:
+            raise Exit(code=status)
+
+    body.__name__ = name
+    body.__doc__ = doc
+    return task()(body)
+
+
+def plan_task(project: Project) -> RolecallTask:
+    """``plan``: ``deploy --check --diff``."""
+    return converge_task(
+        project,
+        "plan",
+        "Show what deploy would change, and why; nothing is written.",
+        always=Flags(check=True, diff=True),
+    )
+
+
+def role_tasks(project: Project, docs: dict[str, str]) -> list[RolecallTask]:
+    """One task for each role."""
+    return [converge_task(project, name, doc, roles=[name]) for name, doc in docs.items()]
+
+
+def why_task(project: Project) -> RolecallTask:
+    """``why RESOURCE``: the probe, what it answered, what is desired, and the last change."""
+
+    @task(positional="resource", help={"resource": "An id, such as file:/etc/hosts."})
+    def why(
+        _: invoke.Context,
+        resource: str = "",
+        hosts: str = "",
+        set: Sequence[str] = (),  # noqa: A002
+    ) -> None:
+        """Explain one resource: its probe, what was observed, what is desired, its last change."""
+        from rolecall.cli.explain import explain
+
+        with reported(project.state):
+            explain(project, resource, Flags(hosts=hosts, set=set))
+
+    return why
+
+
+def settings_task(project: Project) -> RolecallTask:
+    """``settings [ROLE]``: every setting, its type, default and origin."""
+
+    @task(positional="role", help={"role": "Only this role."})
+    def settings(
+        _: invoke.Context,
+        role: str = "",
+        hosts: str = "",
+        set: Sequence[str] = (),  # noqa: A002
+    ) -> None:
+        """List every setting: type, value, default, and where the value came from."""
+        from rolecall.cli.show_settings import show_settings
+
+        with reported(project.state):
+            show_settings(project, role, Flags(hosts=hosts, set=set))
+
+    return settings
+
+
+def destroy_task(project: Project) -> RolecallTask:
+    """``destroy``: remove exactly what was made."""
+
+    @task(help={"yes": "Do not ask."})
+    def destroy(
+        _: invoke.Context,
+        yes: bool = False,
+        check: bool = False,
+        hosts: str = "",
+        set: Sequence[str] = (),  # noqa: A002
+        json: bool = False,
+        verbose: bool = False,
+        lock_wait: str = "0",
+    ) -> None:
+        """Remove exactly what deploy made, after showing it and asking."""
+        from rolecall.cli.destroy import destroy as run
+
+        flags = from_arguments(locals())
+        with reported(project.state, json=json):
+            status = run(project, flags, ask=not yes)
+        if status:
+            raise Exit(code=status)
+
+    return destroy
+
+
+def test_task(project: Project) -> RolecallTask:
+    """``test``: the project's whole test suite."""
+
+    @task(help={"only": "Only this file or folder.", "k": "Only tests that match, as pytest -k."})
+    def test(_: invoke.Context, only: str = "", k: str = "") -> None:
+        """Run the whole test suite: style, types, unit, property, integration, crash."""
+        status = subprocess.call(
+            ["/bin/sh", str(project.root / "tools" / "test.sh"), only, k], cwd=project.root
+        )
+        if status:
+            raise Exit(code=1)
+
+    return test
+
+

@@ -1,0 +1,66 @@
+# Long work that outlives the session that started it. A job lives in $rc_home/jobs/NAME:
+# run (its text), identity (its process), log, exit (its status, written as the last act).
+
+# rc_job NAME TEXT: start the job unless it already runs, follow it, end with its status.
+rc_job() {
+  rc_dir=$rc_home/jobs/$1
+  (umask 077 && mkdir -p -- "$rc_dir") || return 1
+  rc_running=
+  if [ ! -f "$rc_dir/exit" ] && [ -r "$rc_dir/identity" ]; then
+    rc_running=$(cat "$rc_dir/identity")
+    rc_alive "$rc_running" || rc_running=
+  fi
+  if [ -n "$rc_running" ]; then
+    printf 'attached to job %s, which is already running\n' "$1"
+    rc_from=$(($(wc -c <"$rc_dir/log") - $(tail -n 5 "$rc_dir/log" | wc -c)))
+  else
+    rm -f -- "$rc_dir/exit" "$rc_dir/identity"
+    [ ! -f "$rc_dir/log" ] || mv -f -- "$rc_dir/log" "$rc_dir/log.1"
+    (umask 077 && : >"$rc_dir/log" && printf '%s\n' "$2" >"$rc_dir/run") || return 1
+    rc_detach /bin/sh "$rc_dir/run" "$rc_dir" </dev/null >>"$rc_dir/log" 2>&1 &
+    rc_waits=0
+    until [ -s "$rc_dir/identity" ] || [ -f "$rc_dir/exit" ]; do
+      rc_waits=$((rc_waits + 1))
+      if [ "$rc_waits" -gt 100 ]; then
+        printf 'the job did not start:\n'
+        cat "$rc_dir/log"
+        return 1
+      fi
+      sleep 0.05 2>/dev/null || sleep 1
+    done
+    rc_from=0
+  fi
+  rc_follow "$rc_dir" "$rc_from"
+}
+
+# rc_detach COMMAND...: run in a session of its own, which no hang-up and no Ctrl-C reaches.
+rc_detach() {
+  if command -v setsid >/dev/null; then exec setsid "$@"; else exec nohup "$@"; fi
+}
+
+# rc_follow DIR FROM: print the log from byte FROM until the job ends; end with its status.
+rc_follow() {
+  rc_at=$2
+  rc_jobid=$(cat "$1/identity" 2>/dev/null)
+  rc_pid=${rc_jobid#*:}
+  rc_pid=${rc_pid%%:*}
+  while :; do
+    rc_over=
+    if [ -f "$1/exit" ] || [ ! -d "/proc/$rc_pid" ]; then rc_over=1; fi
+    rc_size=$(wc -c <"$1/log")
+    if [ "$rc_size" -gt "$rc_at" ]; then
+      tail -c "+$((rc_at + 1))" "$1/log" | head -c "$((rc_size - rc_at))"
+      rc_at=$rc_size
+    fi
+    [ -z "$rc_over" ] || break
+    sleep 0.2 2>/dev/null || sleep 1
+  done
+  [ -f "$1/exit" ] || sleep 1
+  if [ -f "$1/exit" ]; then
+    read -r rc_status <"$1/exit"
+  else
+    printf '\nthe job was killed before it could end\n'
+    rc_status=137
+  fi
+  return "$rc_status"
+}

@@ -1,0 +1,249 @@
+"""Plain lines: for pipes, logs and terminals without colour. Every line names its host."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from rolecall.events import (
+    Applying,
+    Event,
+    HostDone,
+    HostStarted,
+    Message,
+    Output,
+    Progress,
+    Recap,
+    ResourceDone,
+    RunStarted,
+    TextDiff,
+)
+from rolecall.output.changes import shown
+from rolecall.output.meter import Meter
+from rolecall.output.text import Charset, count, duration
+
+#: Seconds between two progress lines of one step, at least; and at most when little happens.
+SOONEST, LATEST = 10.0, 60.0
+
+#: Advance that makes a progress line worth printing before ``LATEST``.
+ADVANCE = 0.1
+
+#: The widest word in the second column in a run, and in check mode.
+_WIDTH, _CHECK_WIDTH = 8, 12
+
+Clock = Callable[[], float]
+
+
+@dataclass
+class _Work:
+    """A resource being applied: since when, and when that was last said."""
+
+    id: str
+    since: float
+    said: float
+    fraction: float = 0.0
+    meter: Meter | None = None
+
+
+@dataclass
+class _HostState:
+    role: str = ""
+    work: _Work | None = None
+    diffs: dict[str, list[TextDiff]] = field(default_factory=dict)
+    explained: bool = False
+
+
+class Plain:
+    """Writes one line a resource, ``HOST  OUTCOME  ID  (CHANGES)``, and a recap like Ansible's.
+
+    Args:
+        verbosity: from 1 on, every line of output and uncut values.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, out: TextIO, verbosity: int = 0, clock: Clock = time.monotonic) -> None:
+        self._out = out
+        self._charset = Charset.of(out.encoding)
+        self._verbose = verbosity > 0
+        self._clock = clock
+        self._hosts: dict[str, _HostState] = {}
+        self._wide = 0
+        self._check = False
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+
+    def handle(self, event: Event) -> None:
+        """Write what the event has to say.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+        """
+        with self._lock:
+            if isinstance(event, RunStarted):
+                self._started(event)
+                return
+            state = self._hosts.setdefault(event.host, _HostState())
+            match event:
+                case HostStarted():
+                    self._line(event.host, "host", count(event.resources, "resource"))
+                case Applying():
+                    self._applying(state, event)
+                case Output():
+                    self._output(event)
+                case Progress():
+                    self._progress(state, event)
+                case TextDiff():
+                    state.diffs.setdefault(event.id, []).append(event)
+                case ResourceDone():
+                    self._done(state, event)
+                case HostDone():
+                    self._host_done(state, event)
+                case Message():
+                    self._message(event)
+
+    def finish(self, recap: Recap) -> None:
+        """Write the counts of every host, last."""
+        self._over.set()
+        with self._lock:
+            if self._check:
+                self._write("recap of a check: changed counts what would change")
+            for host, counts in recap.hosts.items():
+                self._write(
+                    f"{self._charset.text(host):<{self._wide}} : ok={counts.ok} "
+                    f"changed={counts.changed} skipped={counts.skipped} "
+                    f"failed={counts.failed} unreachable={counts.unreachable}"
+                )
+
+    def tick(self) -> None:
+        """Say what is still being applied, now and then, where nothing else is heard of it."""
+        with self._lock:
+            now = self._clock()
+            for host, state in self._hosts.items():
+                work = state.work
+                if work and now - work.said >= (SOONEST if work.said == work.since else LATEST):
+                    work.said = now
+                    self._say_work(host, work, now)
+
+    def _started(self, event: RunStarted) -> None:
+        self._check = event.check
+        self._wide = max((len(self._charset.text(host)) for host in event.hosts), default=0)
+        mode = ", check: nothing is written" if event.check else ""
+        self._write(f"run {event.run}: {self._charset.text(event.task)}{mode}")
+        threading.Thread(target=self._tick_along, daemon=True).start()
+
+    def _tick_along(self) -> None:
+        with suppress(OSError, ValueError):  # no reader any more: the next event tells the run
+            while not self._over.wait(1.0):
+                self.tick()
+
+    def _applying(self, state: _HostState, event: Applying) -> None:
+        self._role(state, event.host, event.role)
+        if state.work is None or state.work.id != event.id:
+            now = self._clock()
+            state.work = _Work(event.id, now, now)
+            if self._verbose:
+                self._line(event.host, "applying", event.id)
+
+    def _output(self, event: Output) -> None:
+        if self._verbose:
+            self._line(event.host, "output", event.id, f"| {event.line}")
+
+    def _progress(self, state: _HostState, event: Progress) -> None:
+        work = state.work
+        if work is None:
+            return
+        now = self._clock()
+        work.meter = work.meter or Meter()
+        work.meter.update(event, now)
+        fraction = work.meter.fraction or 0.0
+        quiet = now - work.said
+        if quiet >= LATEST or (
+            quiet >= SOONEST and (work.said == work.since or fraction >= work.fraction + ADVANCE)
+        ):
+            work.said = now
+            self._say_work(event.host, work, now)
+
+    def _say_work(self, host: str, work: _Work, now: float) -> None:
+        facts = [f"{duration(now - work.since)} so far"]
+        if work.meter:
+            work.fraction = work.meter.fraction or 0.0
+            label = f"{work.meter.label}: " if work.meter.label else ""
+            facts.insert(0, label + ", ".join(work.meter.facts()))
+        self._line(host, "applying", work.id, f"({', '.join(facts)})")
+
+    def _done(self, state: _HostState, event: ResourceDone) -> None:
+        state.work = None
+        diffs = state.diffs.pop(event.id, [])
+        if event.outcome in ("failed", "unreachable"):
+            self._failed(state, event)
+            return
+        self._role(state, event.host, event.role)
+        details = []
+        word: str = event.outcome
+        if event.outcome == "unknown until":
+            word = "unknown"
+            details.append(f"until {event.reason}")
+        elif event.reason:
+            details.append(event.reason)
+        details += self._changes(event, diffed=bool(diffs))
+        if event.outcome == "changed" and event.seconds >= 1:
+            details.append(duration(event.seconds))
+        self._line(event.host, word, event.id, f"({', '.join(details)})" if details else "")
+        if event.outcome != "skipped":
+            for diff in diffs:
+                self._diff(diff)
+
+    def _changes(self, event: ResourceDone, *, diffed: bool) -> list[str]:
+        shows, more = shown(event.changes, self._charset, full=self._verbose, diffed=diffed)
+        lines = [show.line(self._charset, colon="") for show in shows]
+        return [*lines, f"{more} more"] if more else lines
+
+    def _failed(self, state: _HostState, event: ResourceDone) -> None:
+        state.explained = True
+        name = event.id if event.role else ""
+        if event.role:
+            self._role(state, event.host, event.role)
+        reason, *rest = event.reason.split("\n")
+        self._line(event.host, event.outcome, name, f"({reason})" if name else reason)
+        for line in rest:
+            self._line(event.host, "output", name, f"| {line}")
+        if event.hint:
+            self._line(event.host, "next", name, f"({event.hint})" if name else event.hint)
+
+    def _host_done(self, state: _HostState, event: HostDone) -> None:
+        state.work = None
+        if event.error and not state.explained:
+            self._line(event.host, "failed", event.error)
+            if event.hint:
+                self._line(event.host, "next", event.hint)
+        trips = count(event.exchanges, "round trip")
+        self._line(event.host, "done", f"{trips}, {duration(event.seconds)}")
+
+    def _diff(self, event: TextDiff) -> None:
+        self._line(event.host, "diff", event.id, f"({event.path})")
+        for line in event.lines:
+            self._write(f"    {self._charset.text(line)}".rstrip())
+
+    def _message(self, event: Message) -> None:
+        label = {"warning": "warning: ", "error": "error: "}.get(event.style, "")
+        for line in self._charset.lines(event.text):
+            self._write(f"{label}{line}".rstrip())
+
+    def _role(self, state: _HostState, host: str, role: str) -> None:
+        if role and role != state.role:
+            state.role = role
+            self._line(host, "role", role)
+
+    def _line(self, host: str, word: str, *rest: str) -> None:
+        width = _CHECK_WIDTH if self._check else _WIDTH
+        name = f"{self._charset.text(host):<{self._wide}}"
+        texts = [self._charset.text(text) for text in rest if text]
+        self._write("  ".join([name, f"{word:<{width}}", *texts]).rstrip())
+
+    def _write(self, line: str) -> None:
+        self._out.write(line + "\n")
+        self._out.flush()

@@ -1,0 +1,125 @@
+"""The end of a run on a terminal: a table of counts, and the run in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from rolecall.events import Counts, HostDone, Recap, ResourceDone
+from rolecall.output.text import Charset, duration
+
+#: Below this width the counts are lines rather than a table.
+NARROW = 72
+
+
+@dataclass
+class RunStory:
+    """What the recap tells besides the counts.
+
+    Attributes:
+        done: how each host's part ended; None where it did not.
+        log: the run's log.
+    """
+
+    check: bool = False
+    done: dict[str, HostDone | None] = field(default_factory=dict)
+    failures: list[ResourceDone] = field(default_factory=list)
+    log: Path | None = None
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The hosts whose part of the run was cut short."""
+        return [host for host, done in self.done.items() if done is None]
+
+
+def recap_lines(
+    recap: Recap, story: RunStory, seconds: float, charset: Charset, width: int
+) -> RenderableType:
+    """The whole recap, for a terminal of ``width`` columns; ``seconds`` is the run's length."""
+    counts = _lines if width < NARROW else _table
+    return Group(
+        Text(),
+        counts(recap.hosts, story, charset),
+        *_failures(story.failures if len(story.done) > 1 else [], charset),
+        *_verdict(recap, story, seconds, charset),
+    )
+
+
+def _names(story: RunStory) -> tuple[str, ...]:
+    changed = "would change" if story.check else "changed"
+    return ("ok", changed, "skipped", "failed", "unreachable")
+
+
+def _cells(counts: Counts) -> list[tuple[int, str]]:
+    return [
+        (counts.ok, "green"),
+        (counts.changed, "yellow"),
+        (counts.skipped, "cyan"),
+        (counts.failed, "bold red"),
+        (counts.unreachable, "bold red"),
+    ]
+
+
+def _table(hosts: Mapping[str, Counts], story: RunStory, charset: Charset) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table.add_column("host", overflow="fold")
+    for heading in (*_names(story), "round trips", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for host, counts in hosts.items():
+        done = story.done.get(host)
+        table.add_row(
+            Text(charset.text(host), style="bold"),
+            *(Text(str(n), style=style if n else "dim") for n, style in _cells(counts)),
+            Text(str(done.exchanges) if done else "?", style="dim"),
+            Text(duration(done.seconds) if done else "not over", style="dim"),
+        )
+    return table
+
+
+def _lines(hosts: Mapping[str, Counts], story: RunStory, charset: Charset) -> RenderableType:
+    lines: list[Text] = []
+    for host, counts in hosts.items():
+        line = Text(charset.text(host), style="bold")
+        for name, (number, style) in zip(_names(story), _cells(counts), strict=True):
+            if number:
+                line.append(f"  {number} {name}", style=f"not bold {style}")
+        lines.append(line)
+    return Group(*lines)
+
+
+def _failures(failures: Sequence[ResourceDone], charset: Charset) -> list[Text]:
+    """With several hosts, what failed where: the panels may have scrolled away."""
+    lines: list[Text] = []
+    for event in failures:
+        name = f" {charset.text(event.id)}" if event.role else ""
+        reason = charset.text(event.reason.split("\n")[0])
+        host = charset.text(event.host)
+        lines.append(Text(f"{host}: {event.outcome}{name}: {reason}", style="red"))
+    return lines
+
+
+def _verdict(recap: Recap, story: RunStory, seconds: float, charset: Charset) -> list[Text]:
+    """The run in a sentence, and where to read on when something went wrong."""
+    lines: list[Text] = []
+    if story.unfinished:
+        names = charset.text(", ".join(story.unfinished))
+        what = "run it again to see the rest" if story.check else "run it again to go on from there"
+        lines.append(Text(f"Interrupted on {names}: {what}.", style="yellow"))
+    elif recap.failed:
+        pass
+    elif not recap.changed:
+        lines.append(Text(f"Nothing to change, in {duration(seconds)}.", style="green"))
+    elif story.check:
+        lines.append(Text("Nothing was written.", style="yellow"))
+    else:
+        lines.append(Text(f"Done in {duration(seconds)}.", style="green"))
+    if story.log and (recap.failed or story.unfinished):
+        log = charset.text(str(story.log))
+        lines.append(Text(f"Log of this run: {log}", style="dim"))
+    return lines

@@ -1,0 +1,178 @@
+"""The log of every run: one file of events each, and what can be read back from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from rolecall.events import Event, Progress, Recap
+from rolecall.output.jsonl import PROGRESS_INTERVAL, as_line, stamped
+from rolecall.output.meter import Throttle
+from rolecall.resource import Change
+
+#: Runs whose logs are kept.
+KEPT = 50
+
+# What rolecall.run.new_run_id makes; nothing else in the folder is ever read or removed.
+_NAME = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}\.jsonl")
+
+
+class RunLog:
+    """Writes every event to ``FOLDER/RUN.jsonl``, for this user alone, line by line.
+
+    The file is made with the first event. A log that cannot be written does not stop a run:
+    it is said once, on standard error, when the run is over.
+    """
+
+    def __init__(self, folder: Path, run: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.path = folder / f"{run}.jsonl"
+        self._clock = clock
+        self._throttle = Throttle(PROGRESS_INTERVAL)
+        self._file: TextIO | None = None
+        self._trouble: OSError | None = None
+
+    def handle(self, event: Event) -> None:
+        """Append the event; of progress at most two a second."""
+        if isinstance(event, Progress) and not self._throttle.passes(event, self._clock()):
+            return
+        self._append(stamped(event.to_dict()))
+
+    def finish(self, recap: Recap) -> None:
+        """Append the recap and close the file."""
+        self._append(as_line(recap.to_dict()))
+        if self._file:
+            self._file.close()
+            self._file = None
+        if self._trouble:
+            print(f"warning: {self.path} is incomplete: {self._trouble.strerror}", file=sys.stderr)
+
+    def _append(self, line: str) -> None:
+        if self._trouble:
+            return
+        try:
+            if self._file is None:
+                self._file = self._open()
+            self._file.write(line + "\n")
+            self._file.flush()
+        except OSError as error:
+            self._trouble = error
+
+    def _open(self) -> TextIO:
+        folder = self.path.parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for old in _files(folder)[KEPT - 1 :]:
+            old.unlink(missing_ok=True)
+        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return os.fdopen(handle, "w", encoding="ascii")
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """One run as its log tells it.
+
+    Attributes:
+        recap: the counts of each host; None when the run never got to its end.
+    """
+
+    run: str
+    task: str
+    check: bool
+    hosts: tuple[str, ...]
+    started: datetime
+    recap: dict[str, dict[str, int]] | None
+    path: Path
+
+
+@dataclass(frozen=True)
+class LastChange:
+    """The last time a run changed a resource: in which run, when, what, in how many seconds."""
+
+    run: str
+    task: str
+    at: datetime
+    changes: tuple[Change, ...]
+    seconds: float
+
+
+def runs(folder: Path) -> list[PastRun]:
+    """The runs that are still on record, the newest first."""
+    return [run for path in _files(folder) if (run := _past_run(path))]
+
+
+def last_change(folder: Path, host: str, resource_id: str) -> LastChange | None:
+    """The newest change of a resource on a host, or None when no log has one.
+
+    What check mode predicted does not count.
+    """
+    wanted = json.dumps(resource_id)
+    for path in _files(folder):
+        task, found = "", None
+        for event in _events(path, ('"event": "run"', wanted)):
+            if event["event"] == "run":
+                task = event["task"]
+            elif (event["event"], event.get("host"), event.get("id"), event.get("outcome")) == (
+                "resource",
+                host,
+                resource_id,
+                "changed",
+            ):
+                found = event
+        if found:
+            return LastChange(
+                path.stem,
+                task,
+                datetime.fromisoformat(found["at"]),
+                tuple(Change(**change) for change in found["changes"]),
+                found["seconds"],
+            )
+    return None
+
+
+def _files(folder: Path) -> list[Path]:
+    """The logs, the newest first: their names sort by time."""
+    try:
+        return sorted((p for p in folder.iterdir() if _NAME.fullmatch(p.name)), reverse=True)
+    except OSError:
+        return []
+
+
+def _past_run(path: Path) -> PastRun | None:
+    run: PastRun | None = None
+    for event in _events(path, ('"event": "run"', '"event": "recap"')):
+        if event["event"] == "run":
+            run = PastRun(
+                event["run"],
+                event["task"],
+                event["check"],
+                tuple(event["hosts"]),
+                datetime.fromisoformat(event["at"]),
+                None,
+                path,
+            )
+        elif event["event"] == "recap" and run:
+            run = PastRun(**{**run.__dict__, "recap": event["hosts"]})
+    return run
+
+
+def _events(path: Path, containing: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """The events on lines that hold one of these texts; a line cut by a crash is passed over."""
+    try:
+        with path.open(encoding="ascii", errors="replace") as lines:
+            for line in lines:
+                if any(text in line for text in containing):
+                    try:
+                        event = json.loads(line)
+                    except ValueError:
+                        continue
+                    if isinstance(event, dict) and "event" in event:
+                        yield event
+    except OSError:
+        return

@@ -1,0 +1,1 @@
+"""The CPU engine behind the ``tensorrtllm`` backend: continuous batching on OpenVINO."""

@@ -1,0 +1,173 @@
+"""The tasks of a served model: chat, status, start, stop, logs; and what deploy ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+import invoke
+from invoke.exceptions import Exit
+
+from rolecall.cli.flags import Flags, from_arguments
+from rolecall.cli.program import RolecallTask
+from rolecall.cli.project import Project, reported
+from rolecall.cli.tasks import task
+from rolecall.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rolecall.events import Stream
+    from rolecall.run import HostResult
+
+N = TypeVar("N", int, float)
+
+QUESTION = "What is machine learning?"
+
+_CHAT_HELP = {
+    "question": "Ask this and leave; without it, a conversation begins.",
+    "raw": "Let the model go on with the text as it is, without its chat template.",
+    "max_tokens": "The longest answer, in tokens.",
+    "temperature": "0 always takes the likeliest token; higher is more varied.",
+    "top_k": "Choose among this many likeliest tokens.",
+    "top_p": "Choose among the likeliest tokens of this total probability.",
+    "seed": "The same seed gives the same answer.",
+}
+
+
+def serving_tasks(project: Project) -> list[RolecallTask]:
+    """Every task about the server."""
+    return [
+        chat_task(project),
+        status_task(project),
+        _switch_task(project, "start", "Start the server and wait until it is ready.", on=True),
+        _switch_task(project, "stop", "Stop the server.", on=False),
+        logs_task(project),
+    ]
+
+
+def chat_task(project: Project) -> RolecallTask:
+    """``chat [QUESTION]``."""
+
+    @task(positional="question", help=_CHAT_HELP)
+    def chat(
+        _: invoke.Context,
+        question: str = "",
+        raw: bool = False,
+        max_tokens: int = 256,
+        temperature: str = "",
+        top_k: str = "",
+        top_p: str = "",
+        seed: str = "",
+        hosts: str = "",
+        set: Sequence[str] = (),  # noqa: A002
+    ) -> None:
+        """Ask the served model; the answer comes token by token, Ctrl-C stops it."""
+        from roles.server.client import Sampling
+        from roles.server.talk import talk
+
+        with reported(project.state):
+            sampling = Sampling(
+                max_tokens,
+                _number("temperature", temperature, float),
+                _number("top-k", top_k, int),
+                _number("top-p", top_p, float),
+                _number("seed", seed, int),
+            )
+            talk(project, Flags(hosts=hosts, set=set), question, sampling, raw=raw)
+
+    return chat
+
+
+def _number(name: str, text: str, kind: type[N]) -> N | None:
+    try:
+        return kind(text) if text else None
+    except ValueError:
+        raise ConfigError(f"--{name} {text!r} is not a number") from None
+
+
+def status_task(project: Project) -> RolecallTask:
+    """``status``."""
+
+    @task()
+    def status(
+        _: invoke.Context,
+        hosts: str = "",
+        set: Sequence[str] = (),  # noqa: A002
+        json: bool = False,
+    ) -> None:
+        """Show hosts, roles, and what is served where: ready or not, since when, from what."""
+        from roles.server.status import show_status
+
+        with reported(project.state, json=json):
+            serving = show_status(project, Flags(hosts=hosts, set=set), json=json)
+        if not serving:
+            raise Exit(code=1)
+
+    return status
+
+
+def _switch_task(project: Project, name: str, doc: str, *, on: bool) -> RolecallTask:
+    def body(
+        _: invoke.Context,
+        check: bool = False,
+        hosts: str = "",
+        set: Sequence[str] = (),  # noqa: A002
+        json: bool = False,
+        verbose: bool = False,
+        lock_wait: str = "0",
+    ) -> None:
+        from roles.server import service
+
+        flags = from_arguments(locals())
+        with reported(project.state, json=json):
+            status = project.converge(
+                name, flags, what=lambda host: [("server", replace(service(host), running=on))]
+            )
+        if status:
+            raise Exit(code=status)
+
+    body.__name__ = name
+    body.__doc__ = doc
+    return task()(body)
+
+
+def logs_task(project: Project) -> RolecallTask:
+    """``logs [-f]``."""
+
+    @task(help={"follow": "Go on until Ctrl-C.", "lines": "How many lines to begin with."})
+    def logs(
+        _: invoke.Context,
+        follow: bool = False,
+        lines: int = 50,
+        hosts: str = "",
+        set: Sequence[str] = (),  # noqa: A002
+    ) -> None:
+        """Show the server's log."""
+        from roles.server.logs import show_logs
+
+        with reported(project.state):
+            show_logs(project, Flags(hosts=hosts, set=set), lines=lines, follow=follow)
+
+    return logs
+
+
+def show_answer(result: HostResult, stream: Stream, changed: bool) -> None:
+    """After a deploy: an answer of the model if anything changed, the endpoint, what is next."""
+    from roles.server import endpoint
+    from roles.server.client import Sampling, ask
+    from rolecall.events import Message
+
+    if result.host is None:
+        return
+    name = result.target.name
+    with endpoint(result.host, result.target) as url:
+        if changed:
+            answer = ask(url, QUESTION, Sampling(max_tokens=60, temperature=0.0))
+            stream.emit(Message(name, f"{QUESTION}\n{answer.strip()} …", "good"))
+        stream.emit(
+            Message(
+                name,
+                f"serving at {url}/v2/models/ensemble/generate\n"
+                f'next: ./inv chat "{QUESTION}"   ./inv status   ./inv logs   ./inv destroy',
+            )
+        )

@@ -1,0 +1,35 @@
+"""What ``./inv --list`` shows: every task of this project."""
+
+from pathlib import Path
+
+from invoke import Collection
+
+from rolecall.cli import tasks
+from rolecall.cli.project import Project
+from roles.server.tasks import serving_tasks, show_answer
+
+ROLES = {
+    "system": "Install operating system packages.",
+    "python": "Make the serving environment: pinned, hashed wheels.",
+    "model": "Fetch and verify the model.",
+    "engine": "Build the engine for this machine.",
+    "repo": "Render the Triton model repository.",
+    "server": "Run Triton, supervised, until it is ready.",
+}
+
+project = Project(Path(__file__).parent, tuple(ROLES))
+
+ns = Collection()
+for task in (
+    tasks.converge_task(
+        project, "deploy", "Converge: everything a served model needs.", after=show_answer
+    ),
+    tasks.plan_task(project),
+    *tasks.role_tasks(project, ROLES),
+    tasks.why_task(project),
+    tasks.settings_task(project),
+    tasks.destroy_task(project),
+    *serving_tasks(project),
+    tasks.test_task(project),
+):
+    ns.add_task(task)
