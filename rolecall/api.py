@@ -17,19 +17,30 @@ from rolecall.resource import (
     Skip,
 )
 from rolecall.resources.absent import Absent
+from rolecall.resources.artifact import Artifact
 from rolecall.resources.command import Command
 from rolecall.resources.directory import Directory
 from rolecall.resources.file import File
-from rolecall.resources.requirement import Requirement
+from rolecall.resources.job import Job
+from rolecall.resources.package import Package
+from rolecall.resources.python_packages import PythonPackages
+from rolecall.resources.requirement import Requirement, free_space
+from rolecall.resources.service import Service, http_ready, status_script
 from rolecall.resources.symlink import Symlink
+from rolecall.resources.template import Template
+from rolecall.resources.tree import Tree, folder_files
+from rolecall.resources.unless import Unless
+from rolecall.resources.venv import Venv
 from rolecall.role import Host, Role, role
 from rolecall.settings import Settings
 from rolecall.shell import quote, words
+from rolecall.targets import Target
 from rolecall.template import render
 
 __all__ = [
     "Absent",
     "Apply",
+    "Artifact",
     "Call",
     "Change",
     "Command",
@@ -38,9 +49,12 @@ __all__ = [
     "Facts",
     "File",
     "Host",
+    "Job",
     "Observed",
+    "Package",
     "Preview",
     "Probe",
+    "PythonPackages",
     "Refuse",
     "Removal",
     "Requirement",
@@ -48,12 +62,22 @@ __all__ = [
     "Role",
     "RolecallError",
     "Script",
+    "Service",
     "Settings",
     "ShellFunction",
     "Skip",
     "Symlink",
+    "Target",
+    "Template",
+    "Tree",
+    "Unless",
+    "Venv",
+    "folder_files",
+    "free_space",
+    "http_ready",
     "quote",
     "render",
     "role",
+    "status_script",
     "words",
 ]

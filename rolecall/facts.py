@@ -122,7 +122,9 @@ print("python_version=%d.%d.%d" % sys.version_info[:3])
 print("python_venv=%s" % bool(find_spec("venv") and find_spec("ensurepip")))
 ' 2>/dev/null
 rc_frame lock
-readlink -- "$rc_home/lock"
+if rc_held=$(readlink -- "$rc_home/lock") && rc_alive "${rc_held%% *}"; then
+  printf '%s\n' "$rc_held"
+fi
 """
 
 

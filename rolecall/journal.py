@@ -52,7 +52,10 @@ def read(lines: Iterable[str]) -> list[Entry]:
                     data["run"],
                     data["state"],
                     data["id"],
-                    tuple((str(name), before, after) for name, before, after in data.get("changes", ())),
+                    tuple(
+                        (str(name), before, after)
+                        for name, before, after in data.get("changes", ())
+                    ),
                     Removal(**removal) if removal else None,
                 )
             )

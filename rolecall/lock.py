@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from rolecall.errors import LockedError
 
+#: Seconds between two looks at a lock that is waited for.
+LOCK_POLL = 1.0
+
 
 @dataclass(frozen=True)
 class LockHolder:

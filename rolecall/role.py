@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,11 +87,11 @@ class Roles:
         """
         loaded: list[Role[Any]] = []
         for name in self.names if names is None else names:
-            module = importlib.import_module(f"{self.folder.name}.{name}")
+            module = importlib.import_module(f"{self.folder.name}.{name}.role")
             found = getattr(module, name, None)
             if not isinstance(found, Role):
                 raise ConfigError(
-                    f"{self.folder / name}/__init__.py defines no role named {name}",
+                    f"{self.folder / name}/role.py defines no role named {name}",
                     f"decorate a function {name}(host, settings) with @role(SettingsType)",
                 )
             loaded.append(found)

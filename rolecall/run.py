@@ -7,12 +7,12 @@ import platform
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rolecall.errors import ConfigError, LockedError, RolecallError, UnreachableError
+from rolecall.errors import ConfigError, RolecallError, UnreachableError
 from rolecall.events import (
     HostDone,
     HostStarted,
@@ -24,7 +24,7 @@ from rolecall.events import (
 )
 from rolecall.facts import SCRIPT as FACTS_SCRIPT
 from rolecall.facts import Facts, FactsCache
-from rolecall.lock import LockHolder, locked_error
+from rolecall.lock import LOCK_POLL, LockHolder, locked_error
 from rolecall.loop.answers import Answers, parts
 from rolecall.loop.converge import Convergence, mask, probe
 from rolecall.loop.plan import Step, predict
@@ -161,6 +161,9 @@ class HostRun:
         except RolecallError as caught:
             error = caught
             self._failed("failed", caught)
+        except BaseException:  # nobody reads the output any more, or a defect: stop at once
+            self.interrupt()
+            raise
         finally:
             if self._session:
                 self._session.close()
@@ -192,18 +195,15 @@ class HostRun:
         self._session = Session(self._plan.target)
         opening = Opening(self._session, self._plan, self._what, self._cache, self._run_id)
         deadline = time.monotonic() + self._options.lock_wait
-        while True:
+        opened = opening.ask()
+        while opened.locked_by and not self._options.check:
+            if time.monotonic() >= deadline:
+                raise locked_error(self._name, opened.locked_by)
+            time.sleep(LOCK_POLL)
             opened = opening.ask()
-            try:
-                self._act(opened)
-            except LockedError:
-                if self._options.check or time.monotonic() >= deadline:
-                    raise
-                time.sleep(min(1.0, max(0.05, deadline - time.monotonic())))
-                continue
-            return
+        self._act(opened, deadline)
 
-    def _act(self, opened: Opened) -> None:
+    def _act(self, opened: Opened, deadline: float) -> None:
         assert self._session is not None
         self._host = opened.host
         self._stream.emit(HostStarted(self._name, len(opened.steps) + len(opened.skips)))
@@ -216,10 +216,13 @@ class HostRun:
         if self._options.check:
             self._predict(opened)
             return
-        if opened.locked_by:
-            raise locked_error(self._name, opened.locked_by)
         Convergence(
-            self._session, opened.steps, opened.answers, opened.dialect, self._stream.emit
+            self._session,
+            opened.steps,
+            opened.answers,
+            opened.dialect,
+            self._stream.emit,
+            deadline,
         ).run()
 
     def _show_texts(self, opened: Opened) -> None:

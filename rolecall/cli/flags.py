@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from rolecall.errors import ConfigError
@@ -78,4 +78,6 @@ def _split(text: str, names: Sequence[str], option: str) -> set[str]:
 
 def from_arguments(arguments: dict[str, Any]) -> Flags:
     """The flags among a task's arguments."""
-    return Flags(**{name: arguments[name] for name in Flags.__dataclass_fields__ if name in arguments})
+    return Flags(
+        **{name: arguments[name] for name in Flags.__dataclass_fields__ if name in arguments}
+    )

@@ -35,7 +35,7 @@ class RolecallTask(invoke.Task):  # type: ignore[type-arg]
         self._short = short or {}
 
     def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
-        """invoke's options of one argument, with our short flag."""
+        """Invoke's options of one argument, with our short flag."""
         opts: dict[str, Any] = super().arg_opts(name, default, taken_names)
         if name in self._short:
             opts["names"] = [*opts["names"], self._short[name]]

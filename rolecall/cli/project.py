@@ -107,9 +107,7 @@ class Project:
         declared = what or declare(self.load_roles(chosen))
         run_id = new_run_id()
         with self.stream(flags, run_id) as stream:
-            results = run_hosts(
-                host_plans, declared, options, stream, self.facts_cache(), run_id
-            )
+            results = run_hosts(host_plans, declared, options, stream, self.facts_cache(), run_id)
             recap = stream.recap
             if after and not recap.failed and not flags.check:
                 for result in results:
@@ -128,18 +126,16 @@ class Project:
     def stream(self, flags: Flags, run_id: str) -> Iterator[Stream]:
         """The event stream of one run, with the listeners the options ask for."""
         from rolecall.events import Stream
-        from rolecall.output import listeners
+        from rolecall.output import Mode, listeners
 
-        mode = "json" if flags.json else "auto"
+        mode: Mode = "json" if flags.json else "auto"
         stream = Stream(listeners(mode, int(flags.verbose), self.state / "runs", run_id))
         try:
             yield stream
         finally:
             stream.finish()
 
-    def look(
-        self, flags: Flags, what: Declare | None = None
-    ) -> Iterator[tuple[Session, Opened]]:
+    def look(self, flags: Flags, what: Declare | None = None) -> Iterator[tuple[Session, Opened]]:
         """Open each chosen host for reading, one after the other."""
         from rolecall.run import declare, looking
 
@@ -174,13 +170,16 @@ def reported(state: Path, *, json: bool = False) -> Iterator[None]:
         present(error, json=json)
         raise Exit(code=error.exit_code) from error
     except KeyboardInterrupt as error:
-        raise Exit("interrupted; run the same command again and it goes on", code=130) from error
+        hint = "run the same command again: it goes on from the state it finds"
+        raise Exit(f"interrupted\n  next: {hint}", code=130) from error
     except BrokenPipeError as error:
-        raise Exit(code=1) from error
+        from rolecall.output import pipe_closed
+
+        raise Exit(code=pipe_closed()) from error
     except Exit:
         raise
     except Exception as error:
         from rolecall.output.errors import log_traceback
 
-        log_traceback(error, state / "logs")
+        log_traceback(error, state / "logs", json=json)
         raise Exit(code=1) from error

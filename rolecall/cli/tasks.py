@@ -18,7 +18,7 @@ TaskFactory = Callable[[Callable[..., Any]], RolecallTask]
 
 
 def task(positional: str = "", help: dict[str, str] | None = None) -> TaskFactory:  # noqa: A002
-    """invoke's ``@task`` with our short flags and an optional positional."""
+    """Invoke's ``@task`` with our short flags and an optional positional."""
 
     def decorate(body: Callable[..., Any]) -> RolecallTask:
         parameters = body.__code__.co_varnames[: body.__code__.co_argcount]
@@ -166,5 +166,3 @@ def test_task(project: Project) -> RolecallTask:
             raise Exit(code=1)
 
     return test
-
-

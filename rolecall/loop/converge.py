@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from rolecall.errors import RolecallError
 from rolecall.events import Applying, Event, Outcome, Output, Progress, ResourceDone
-from rolecall.lock import locked_error
+from rolecall.lock import LOCK_POLL, locked_error
 from rolecall.loop.answers import Answers, parts
 from rolecall.loop.plan import Step, probe_trouble
 from rolecall.loop.scripts import Dialect, Numbered, apply_batch, definitions, probe_batch
@@ -45,6 +45,7 @@ class Convergence:
         answers: dict[int, Observed],
         dialect: Dialect,
         emit: Emit,
+        lock_deadline: float = 0.0,
     ) -> None:
         self._session = session
         self._steps = {step.number: step for step in steps}
@@ -52,6 +53,7 @@ class Convergence:
         self._answers = answers
         self._dialect = dialect
         self._emit = emit
+        self._lock_deadline = lock_deadline
         self._host = session.target.name
         self._stopped_by = ""
         self._moves: dict[int, int] = {}
@@ -99,6 +101,7 @@ class Convergence:
         batch = apply_batch(numbered, self._answers, self._dialect, proven)
         fresh: Answers | None = None
         called: Step | None = None
+        locked_by = ""
         self._since = time.monotonic()
         for part in parts(self._session.exchange(batch.text), self._live):
             kind, args = part.frame.kind, part.frame.args
@@ -114,9 +117,14 @@ class Convergence:
             elif kind == "ready":
                 called = self._steps[int(args[0])]
             elif kind == "locked":
-                raise locked_error(self._host, part.text)
-            elif kind == "refused":
+                locked_by = part.text
+            elif kind == "refused" and not locked_by:
                 raise _refused(self._dialect, self._tail)
+        if locked_by:
+            if time.monotonic() >= self._lock_deadline:
+                raise locked_error(self._host, locked_by)
+            time.sleep(LOCK_POLL)
+            return proving
         if fresh:
             self._answers.update(fresh.observed)
         return self._call(called) if called else None

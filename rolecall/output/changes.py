@@ -39,8 +39,8 @@ def shown(
 ) -> tuple[list[Shown], int]:
     """The changes to show and how many more there are.
 
-    ``full`` asks for every field and uncut values. Where the text itself is shown as well
-    (``diffed``), its digest says nothing more and is left out.
+    ``full`` asks for every field and values uncut but for digests. Where the text itself is
+    shown as well (``diffed``), its digest says nothing more and is left out.
     """
     if diffed and not full:
         changes = [change for change in changes if not _is_digest(change.after)] or changes[:1]
@@ -54,13 +54,14 @@ def _is_digest(value: str | None) -> bool:
 
 def _show(change: Change, charset: Charset, full: bool) -> Shown:
     before, after = change.before, change.after
-    if full:
-        texts = [before, after]
-    else:
+    texts = [before, after]
+    if not full:
         texts = [_one_line(before, after), _one_line(after, before)]
-        at = _first_difference(*texts)
-        texts = [_cut(text, at, charset) for text in texts]
+    at = _first_difference(*texts)
+    texts = [_cut(text, at, charset, full) for text in texts]
     values = [None if text is None else _visible(charset.text(text)) for text in texts]
+    if values[0] == values[1]:  # both masked
+        values[0] = None
     return Shown(charset.text(change.field), values[0], values[1])
 
 
@@ -84,13 +85,16 @@ def _first_difference(left: str | None, right: str | None) -> int:
     return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
 
 
-def _cut(value: str | None, at: int, charset: Charset) -> str | None:
-    """At most :data:`VALUE` characters, with the place where the difference begins."""
+def _cut(value: str | None, at: int, charset: Charset, full: bool) -> str | None:
+    """At most :data:`VALUE` characters, with the place where the difference begins.
+
+    A digest is always short: all of it is in the run's log.
+    """
     if value is None:
         return None
     if match := _DIGEST.fullmatch(value):
         return match.group(1) + charset.ellipsis
-    if len(value) <= VALUE:
+    if full or len(value) <= VALUE:
         return value
     start = max(0, min(at - VALUE // 3, len(value) - VALUE)) if at > VALUE // 2 else 0
     part = value[start : start + VALUE]

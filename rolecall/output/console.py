@@ -29,7 +29,7 @@ from rolecall.events import (
 )
 from rolecall.output.changes import Shown, shown
 from rolecall.output.live import Activity
-from rolecall.output.recap import RunStory, recap_lines
+from rolecall.output.recap import RunStory, log_line, recap_lines
 from rolecall.output.text import Charset, count, duration
 
 #: Satisfied resources in a row of one role that are shown one by one; more become one line.
@@ -88,6 +88,7 @@ class _HostState:
 
     diffs: dict[str, list[TextDiff]] = field(default_factory=dict)
     run: list[ResourceDone] = field(default_factory=list)
+    applying: Applying | None = None
     explained: bool = False
 
 
@@ -135,9 +136,10 @@ class ConsoleListener:
             case RunStarted():
                 self._begin(event)
             case Applying():
-                self._applying(event)
+                self._flush(event.host)
+                state.applying = event
             case Output():
-                self._output(event)
+                self._output(state, event)
             case TextDiff():
                 state.diffs.setdefault(event.id, []).append(event)
             case ResourceDone():
@@ -152,10 +154,12 @@ class ConsoleListener:
         for host in self._hosts:
             self._flush(host)
         self._stop()
-        if recap.hosts:
-            seconds = self._clock() - self._started
-            width = self._console.width
-            self._print(recap_lines(recap, self._story, seconds, self._charset, width))
+        counted = any(any(vars(counts).values()) for counts in recap.hosts.values())
+        if counted or not self._story.unfinished:
+            took = self._clock() - self._started
+            self._print(recap_lines(recap, self._story, took, self._charset, self._console))
+        if line := log_line(recap, self._story, self._charset):
+            self._console.print(line, soft_wrap=True)
         for message in self._after:
             self._print(Text())
             self._say(message)
@@ -172,7 +176,7 @@ class ConsoleListener:
         where = f"{len(names)} hosts" if len(names) > 3 else ", ".join(names)
         line = Text(self._charset.text(event.task), style="bold").append(f" on {where}", "not bold")
         if event.check:
-            line.append(" (check: nothing is written)", "not bold dim")
+            line.append(" (check)", "not bold dim")
         self._print(line)
         self._live = Live(
             self._activity,
@@ -237,8 +241,9 @@ class ConsoleListener:
             return
         if first.outcome == "ok":
             self._heading(first.role)
-            ends = f"{first.id} {self._charset.ellipsis} {row[-1].id}"
-            self._one(first, f"{len(row)} resources", self._charset.text(ends))
+            ends = self._charset.text(f"{first.id} {self._charset.ellipsis} {row[-1].id}")
+            room = max(0, self._console.width - self._wide - 36)
+            self._one(first, f"{len(row)} resources", self._charset.clip(ends, room))
         else:
             self._one(first, f"{len(row)} resources", first.reason)
 
@@ -313,15 +318,15 @@ class ConsoleListener:
             self._role = role
             self._print(Text(self._charset.text(role), style="bold"))
 
-    def _applying(self, event: Applying) -> None:
-        self._flush(event.host)
-        if self._verbose:
-            self._heading(event.role)
-            self._resource(event.host, "applying", "cyan", self._charset.ellipsis[:1], event.id)
-
-    def _output(self, event: Output) -> None:
+    def _output(self, state: _HostState, event: Output) -> None:
+        """Under a line that tells whose output it is, printed with the first of it."""
         if not self._verbose:
             return
+        if state.applying:
+            applying, state.applying = state.applying, None
+            mark = self._charset.ellipsis[:1]
+            self._heading(applying.role)
+            self._resource(event.host, "applying", "cyan", mark, applying.id)
         prefix = f"{self._charset.text(event.host):<{self._wide}}  " if self._wide else ""
         line = Text(f"{prefix}{self._charset.rule} {self._charset.text(event.line)}", style="dim")
         self._indented(line, 4)
@@ -345,9 +350,12 @@ class ConsoleListener:
             event.outcome,
             event.reason,
             event.hint,
+            f" after {duration(event.seconds)}" if event.seconds >= 1 else "",
         )
 
-    def _panel(self, host: str, name: str, outcome: Outcome, reason: str, hint: str) -> None:
+    def _panel(
+        self, host: str, name: str, outcome: Outcome, reason: str, hint: str, after: str = ""
+    ) -> None:
         first, *rest = self._charset.lines(reason)
         hidden = len(rest) - TAIL
         if hidden > 0 and not self._verbose:
@@ -364,7 +372,7 @@ class ConsoleListener:
         self._print(
             Panel(
                 body,
-                title=Text(f"{mark} {outcome}: {title}", style="bold red"),
+                title=Text(f"{mark} {outcome}{after}: {title}", style="bold red"),
                 title_align="left",
                 border_style="red",
                 box=box.ROUNDED,

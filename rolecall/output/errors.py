@@ -6,11 +6,13 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import TextIO
 
 from rolecall.errors import RolecallError
+from rolecall.output import form
 from rolecall.output.jsonl import stamped
 from rolecall.output.text import Charset
 
@@ -22,27 +24,30 @@ MASK = "********"
 
 def present(
     error: RolecallError,
-    form: Literal["console", "plain", "json"],
     *,
+    json: bool = False,
     out: TextIO | None = None,
     err: TextIO | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> None:
     """Tell the user what was wrong and what to do next, without a traceback.
 
-    Two kinds of line on standard error, ``error: MESSAGE`` and ``next: HINT``; with ``json`` one
-    event on standard output.
+    Two kinds of line on standard error, ``error: MESSAGE`` and ``next: HINT``, in colour on a
+    terminal that can; with ``json`` one event on standard output. A reader that went away is no
+    reason to fail.
     """
-    if form == "json":
-        stream = out or sys.stdout
+    stream = (out or sys.stdout) if json else (err or sys.stderr)
+    if json:
         data = {"event": "error", "message": error.message, "hint": error.hint}
-        stream.write(stamped(data) + "\n")
+        text = stamped(data) + "\n"
     else:
-        stream = err or sys.stderr
-        colour = form == "console" and stream.isatty()
-        stream.write(_part("error: ", error.message, "1;31" if colour else "", stream))
+        colour = form("auto", stream, environ) == "console"
+        text = _part("error: ", error.message, "1;31" if colour else "", stream)
         if error.hint:
-            stream.write(_part("  next: ", error.hint, "1;36" if colour else "", stream))
-    stream.flush()
+            text += _part("  next: ", error.hint, "1;36" if colour else "", stream)
+    with suppress(BrokenPipeError):
+        stream.write(text)
+        stream.flush()
 
 
 def _part(label: str, text: str, colour: str, stream: TextIO) -> str:
@@ -53,12 +58,17 @@ def _part(label: str, text: str, colour: str, stream: TextIO) -> str:
 
 
 def log_traceback(
-    error: BaseException, folder: Path, *, secrets: Iterable[str] = ()
-) -> RolecallError:
-    """Keep an unexpected exception's traceback in a file and return the error to present.
+    error: BaseException,
+    folder: Path,
+    *,
+    secrets: Iterable[str] = (),
+    json: bool = False,
+    err: TextIO | None = None,
+) -> None:
+    """Keep an unexpected exception's traceback in a file and tell the user where it is.
 
-    The file is for this user alone. A traceback shows lines of code and messages, no values of
-    variables; ``secrets`` are masked in the messages.
+    The file, ``FOLDER/crash-TIME.txt``, is for this user alone. A traceback shows lines of code
+    and messages, no values of variables; ``secrets`` are masked in the messages.
     """
     text = masked("".join(traceback.format_exception(error)), secrets)
     reason = masked(traceback.format_exception_only(error)[-1].strip(), secrets)
@@ -71,8 +81,9 @@ def log_traceback(
     except OSError as trouble:
         kept = f"its traceback could not be kept: {trouble.strerror}"
     else:
-        kept = f"the traceback is in {path}"
-    return RolecallError(f"unexpected {reason}", f"this is a defect of Rolecall; {kept}")
+        kept = f"its traceback is in {path}"
+    defect = RolecallError(f"unexpected {reason}", f"this is a defect of Rolecall; {kept}")
+    present(defect, json=json, err=err)
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

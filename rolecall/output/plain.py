@@ -45,6 +45,7 @@ class _Work:
     id: str
     since: float
     said: float
+    printed: bool = False
     fraction: float = 0.0
     meter: Meter | None = None
 
@@ -89,11 +90,11 @@ class Plain:
             state = self._hosts.setdefault(event.host, _HostState())
             match event:
                 case HostStarted():
-                    self._line(event.host, "host", count(event.resources, "resource"))
+                    self._line(event.host, "answered", count(event.resources, "resource"))
                 case Applying():
                     self._applying(state, event)
                 case Output():
-                    self._output(event)
+                    self._output(state, event)
                 case Progress():
                     self._progress(state, event)
                 case TextDiff():
@@ -145,11 +146,12 @@ class Plain:
         if state.work is None or state.work.id != event.id:
             now = self._clock()
             state.work = _Work(event.id, now, now)
-            if self._verbose:
-                self._line(event.host, "applying", event.id)
 
-    def _output(self, event: Output) -> None:
+    def _output(self, state: _HostState, event: Output) -> None:
         if self._verbose:
+            if state.work and not state.work.printed:
+                state.work.printed = True
+                self._line(event.host, "applying", event.id)
             self._line(event.host, "output", event.id, f"| {event.line}")
 
     def _progress(self, state: _HostState, event: Progress) -> None:

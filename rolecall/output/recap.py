@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from rolecall.events import Counts, HostDone, Recap, ResourceDone
 from rolecall.output.text import Charset, duration
-
-#: Below this width the counts are lines rather than a table.
-NARROW = 72
 
 
 @dataclass
@@ -39,16 +37,25 @@ class RunStory:
 
 
 def recap_lines(
-    recap: Recap, story: RunStory, seconds: float, charset: Charset, width: int
+    recap: Recap, story: RunStory, seconds: float, charset: Charset, console: Console
 ) -> RenderableType:
-    """The whole recap, for a terminal of ``width`` columns; ``seconds`` is the run's length."""
-    counts = _lines if width < NARROW else _table
+    """The whole recap; ``seconds`` is the run's length. Where no table fits, lines."""
+    table = _table(recap.hosts, story, charset)
+    unlimited = console.options.update(max_width=10 * console.width)
+    fits = Measurement.get(console, unlimited, table).maximum <= console.width
     return Group(
         Text(),
-        counts(recap.hosts, story, charset),
+        table if fits else _lines(recap.hosts, story, charset),
         *_failures(story.failures if len(story.done) > 1 else [], charset),
         *_verdict(recap, story, seconds, charset),
     )
+
+
+def log_line(recap: Recap, story: RunStory, charset: Charset) -> Text | None:
+    """Where to read on when something went wrong. Not to be wrapped: a path gets copied."""
+    if story.log is None or not (recap.failed or story.unfinished):
+        return None
+    return Text(f"Log of this run: {charset.text(str(story.log))}", style="dim")
 
 
 def _names(story: RunStory) -> tuple[str, ...]:
@@ -66,8 +73,8 @@ def _cells(counts: Counts) -> list[tuple[int, str]]:
     ]
 
 
-def _table(hosts: Mapping[str, Counts], story: RunStory, charset: Charset) -> RenderableType:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+def _table(hosts: Mapping[str, Counts], story: RunStory, charset: Charset) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("host", overflow="fold")
     for heading in (*_names(story), "round trips", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -105,12 +112,11 @@ def _failures(failures: Sequence[ResourceDone], charset: Charset) -> list[Text]:
 
 
 def _verdict(recap: Recap, story: RunStory, seconds: float, charset: Charset) -> list[Text]:
-    """The run in a sentence, and where to read on when something went wrong."""
+    """The run in a sentence."""
     lines: list[Text] = []
     if story.unfinished:
         names = charset.text(", ".join(story.unfinished))
-        what = "run it again to see the rest" if story.check else "run it again to go on from there"
-        lines.append(Text(f"Interrupted on {names}: {what}.", style="yellow"))
+        lines.append(Text(f"Not finished: {names}.", style="yellow"))
     elif recap.failed:
         pass
     elif not recap.changed:
@@ -119,7 +125,4 @@ def _verdict(recap: Recap, story: RunStory, seconds: float, charset: Charset) ->
         lines.append(Text("Nothing was written.", style="yellow"))
     else:
         lines.append(Text(f"Done in {duration(seconds)}.", style="green"))
-    if story.log and (recap.failed or story.unfinished):
-        log = charset.text(str(story.log))
-        lines.append(Text(f"Log of this run: {log}", style="dim"))
     return lines

@@ -196,10 +196,11 @@ rc_said() { grep -qE -- "$1" "$rc_kept"; }
 """
 
 _EXPLAIN = r"""
+rc_offline=
 rc_explain() {
   if rc_said 'No space left|enough free space|needs [0-9]+[KMG]B'; then
     printf '%s\n' 'the disk of this host is full: free some space and run again'
-  elif rc_said 'resolv|onnection (failed|refused|timed out)|ould not connect|Network is unreachable|Curl error|Cannot download'; then
+  elif [ -n "$rc_offline" ] || rc_said 'resolv|onnection (failed|refused|timed out)|ould not connect|Network is unreachable|Curl error|Cannot download'; then
     printf '%s\n' 'the package sources cannot be reached: check the network, the name service and the proxy of this host'
   elif rc_said 'Could not get lock|Unable to acquire'; then
     printf '%s\n' 'another package manager has kept its lock all the time: wait for it to finish and run again'
@@ -240,11 +241,15 @@ if ! rc_apt {verb} $rc_flags -- {wanted}; then
   if rc_said 'Unable to locate|no installation candidate|was not found|Failed to fetch|Unable to fetch'; then
     rc_retry=1
     rc_apt update || {{ rc_explain {name}; exit 1; }}
+    ! rc_said 'Failed to fetch' || rc_offline=1
   fi
   [ -n "$rc_retry" ] && rc_apt {verb} $rc_flags -- {wanted} || {{ rc_explain {name}; exit 1; }}
 fi
-if [ {verb} = install ] && ! dpkg-query -W -- {name} >/dev/null 2>&1; then
-  printf '%s is not a package but a name that others provide: declare one of those\\n' {name}
+if [ {verb} = install ]; then
+  case $(dpkg-query -W -f '${{db:Status-Status}}' -- {name} 2>/dev/null) in
+  installed*) ;;
+  *) printf '%s is not a package but a name that others provide: declare one of those\\n' {name} ;;
+  esac
 fi"""
 
 

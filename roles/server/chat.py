@@ -9,8 +9,9 @@ from typing import Any
 
 from jinja2.exceptions import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from roles.server.client import Sampling, stream
+
 from rolecall.errors import RolecallError
+from roles.server.client import Sampling, stream
 
 
 @dataclass(frozen=True)

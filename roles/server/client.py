@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -38,9 +38,7 @@ def ask(base_url: str, text: str, sampling: Sampling) -> str:
 
     body = {"text_input": text, "bad_words": "", "stop_words": "", **sampling.parameters()}
     try:
-        response = httpx.post(
-            f"{base_url}/v2/models/ensemble/generate", json=body, timeout=SILENCE
-        )
+        response = httpx.post(f"{base_url}/v2/models/ensemble/generate", json=body, timeout=SILENCE)
     except httpx.HTTPError as error:
         raise _unreachable(base_url, error) from error
     if response.status_code != 200:
@@ -48,7 +46,7 @@ def ask(base_url: str, text: str, sampling: Sampling) -> str:
     return str(response.json()["text_output"])
 
 
-def stream(base_url: str, text: str, sampling: Sampling) -> Iterator[str]:
+def stream(base_url: str, text: str, sampling: Sampling) -> Generator[str, None, None]:
     """The pieces of an answer as they come, from ``tensorrt_llm_bls``.
 
     Closing the iterator closes the connection, on which that model stops its request and frees

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from roles.server import service
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
 from rolecall.errors import RolecallError
+from rolecall.resources.service import logs_script
 from rolecall.session import Line
 from rolecall.shell import quote
+from roles.server.role import service
 
 
 def show_logs(project: Project, flags: Flags, *, lines: int, follow: bool) -> None:
@@ -20,8 +21,8 @@ def show_logs(project: Project, flags: Flags, *, lines: int, follow: bool) -> No
     """
     for session, opened in project.look(flags, what=lambda _: []):
         path = quote(service(opened.host).log)
-        more = "-F" if follow else ""
-        script = f"[ -f {path} ] || {{ rc_frame none; return 0; }}\ntail -n {lines} {more} {path}"
+        show = logs_script(service(opened.host).directory, lines, follow=follow)
+        script = f"[ -f {path} ] || {{ rc_frame none; return 0; }}\n{show}"
         try:
             for item in session.exchange(script):
                 if not isinstance(item, Line):

@@ -5,10 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from roles import engine as engines
-from roles.server import endpoint
-from roles.server.chat import ChatFormat, answer, converse
-from roles.server.client import Sampling, is_ready
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
 from rolecall.errors import ConfigError, RolecallError
@@ -16,6 +12,10 @@ from rolecall.loop.answers import parts
 from rolecall.role import Host
 from rolecall.session import Session
 from rolecall.shell import quote
+from roles.engine import role as engines
+from roles.server.chat import ChatFormat, answer, converse
+from roles.server.client import Sampling, is_ready
+from roles.server.role import endpoint
 
 
 def talk(project: Project, flags: Flags, question: str, sampling: Sampling, *, raw: bool) -> None:

@@ -116,7 +116,7 @@ def _switch_task(project: Project, name: str, doc: str, *, on: bool) -> Rolecall
         verbose: bool = False,
         lock_wait: str = "0",
     ) -> None:
-        from roles.server import service
+        from roles.server.role import service
 
         flags = from_arguments(locals())
         with reported(project.state, json=json):
@@ -153,9 +153,9 @@ def logs_task(project: Project) -> RolecallTask:
 
 def show_answer(result: HostResult, stream: Stream, changed: bool) -> None:
     """After a deploy: an answer of the model if anything changed, the endpoint, what is next."""
-    from roles.server import endpoint
-    from roles.server.client import Sampling, ask
     from rolecall.events import Message
+    from roles.server.client import Sampling, ask
+    from roles.server.role import endpoint
 
     if result.host is None:
         return

@@ -107,7 +107,7 @@ sv_spawn() {
   if env --default-signal=INT,QUIT true 2>/dev/null; then
     set -- --default-signal=INT,QUIT "$@"
   fi
-  setsid env -i "$@" /bin/sh ./supervise run . </dev/null >>log 2>&1 &
+  setsid env -i "$@" sh ./supervise run . </dev/null >>log 2>&1 &
   sv_child=$!
 }
 sv_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -131,13 +131,12 @@ sv_ended() {
 sv_quit() {
   trap '' TERM
   sv_settings
-  if [ -n "$sv_child" ]; then
-    sv_identity=$(sed -n 1p running 2>/dev/null)
-    case $sv_identity in
-    *":$sv_child:"*) sv_end "$sv_identity" "$stop_timeout" ;;
-    *) kill -KILL "$sv_child" 2>/dev/null ;;
-    esac
-  fi
+  sv_identity=$(sed -n 1p running 2>/dev/null)
+  case $sv_identity in
+  *":$sv_child:"*) ;;
+  *) [ -z "$sv_child" ] || kill -KILL "$sv_child" 2>/dev/null ;;
+  esac
+  sv_end "$sv_identity" "$stop_timeout" || sv_note "these cannot be ended: $sv_left"
   sv_note stopped
   rm -f running supervisor
   # The rotator and any sleep are in this session's own group; TERM is ignored here.
@@ -190,6 +189,7 @@ sv_run() {
 # --- asked for by a run -----------------------------------------------------------------------
 
 sv_start() {
+  rm -f exits
   if [ -n "$unit" ]; then
     sv_systemctl reset-failed "$unit" 2>/dev/null
     sv_systemctl start "$unit" || return 1
@@ -197,7 +197,7 @@ sv_start() {
     command -v setsid >/dev/null || { echo "this host has no setsid"; return 1; }
     (umask 077 && : >>log) || return 1
     sv_here=$(pwd)
-    setsid /bin/sh "$sv_here/supervise" supervise "$sv_here" </dev/null >>log 2>&1 \
+    setsid sh "$sv_here/supervise" supervise "$sv_here" </dev/null >>log 2>&1 \
       3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
   fi
   sv_tries=0
@@ -242,20 +242,20 @@ sv_stop() {
       return 1
     fi
   done
-  rm -f running supervisor exits
+  rm -f running supervisor
 }
 
-# sv_await SECONDS: wait until the program is ready; 1 when it ended, 2 when the time is over.
+# sv_await SECONDS RESTARTS: wait until the program is ready; fail when the time is over or when
+# it was restarted more often than RESTARTS.
 sv_await() {
   sv_waiting=$(sv_now) sv_shown='' sv_calm=0
-  sv_before=$(sv_value exits restarts)
   while :; do
     sv_look .
     sv_age=$(($(sv_now) - sv_waiting))
     if [ -z "$sv_up" ]; then
       sv_why="its supervisor ended"
       return 1
-    elif [ "$(sv_value exits restarts)" != "$sv_before" ]; then
+    elif [ "$(sv_value exits restarts)" != "$2" ]; then
       sv_why="it $(sv_value exits last_exit)"
       return 1
     elif [ "$sv_state" = running ] && sv_is_ready "$ready" && rc_alive "$sv_program"; then
@@ -265,7 +265,7 @@ sv_await() {
     fi
     if [ "$sv_age" -ge "$1" ]; then
       sv_why="it was not ready within $1 s"
-      return 2
+      return 1
     fi
     if [ "$sv_age" != "$sv_shown" ] && [ "$sv_age" -gt 0 ]; then
       sv_shown=$sv_age
@@ -280,7 +280,7 @@ sv_await() {
 # its port nor crashes on unattended, and the next probe finds it down.
 sv_bring_up() {
   if sv_start; then
-    sv_await "$ready_timeout" && return 0
+    sv_await "$ready_timeout" '' && return 0
   else
     sv_why="it could not be started"
   fi
@@ -299,7 +299,7 @@ sv_settle() {
   sv_rest=$((ready_timeout - ($(sv_now) - $(sv_value running since))))
   [ "$sv_rest" -ge 15 ] || sv_rest=15
   [ "$sv_rest" -le "$ready_timeout" ] || sv_rest=$ready_timeout
-  sv_await "$sv_rest" && return 0
+  sv_await "$sv_rest" "$(sv_value exits restarts)" && return 0
   printf '%s; starting it again\n' "$sv_why"
   sv_stop && sv_bring_up
 }

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import shutil
 import subprocess
@@ -8,84 +9,155 @@ import pytest
 from rolecall.resources.package import Package
 from tests.support import SHELLS, assert_contract, converge, destroy, find_shell, settled
 
-PACKAGE = "hello"
+HELLO = "rolecall-test-hello"
+NEEDS = "rolecall-test-needs"
+OFFERED = "rolecall-test-offered"
+
+needs_apt = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("apt-get") or not shutil.which("dpkg-deb"),
+    reason="needs root, apt-get and dpkg-deb",
+)
 
 
-def apt_works() -> bool:
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return False
-    simulated = subprocess.run(
-        ["apt-get", "-s", "install", PACKAGE], capture_output=True, check=False
+def build(folder: Path, name: str, version: str, extra: str = "") -> str:
+    """Build a package that holds one configuration file; return its entry for the index."""
+    tree = folder / f"{name}-{version}"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "etc").mkdir()
+    (tree / f"etc/{name}").write_text(version)
+    (tree / "DEBIAN/conffiles").write_text(f"/etc/{name}\n")
+    control = (
+        f"Package: {name}\nVersion: {version}\nArchitecture: all\n{extra}"
+        "Maintainer: Rolecall <tests@example.org>\nDescription: made by a test of Rolecall\n"
     )
-    return simulated.returncode == 0
+    (tree / "DEBIAN/control").write_text(control)
+    archive = folder / f"{name}_{version}_all.deb"
+    subprocess.run(
+        ["dpkg-deb", "--build", "--root-owner-group", tree, archive],
+        capture_output=True,
+        check=True,
+    )
+    data = archive.read_bytes()
+    return (
+        f"{control}Filename: ./{archive.name}\nSize: {len(data)}\n"
+        f"SHA256: {hashlib.sha256(data).hexdigest()}\n\n"
+    )
 
 
-def installed() -> bool:
+def use_source(folder: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let apt know this one source, and keep its lists and cache out of the system's."""
+    for name in ("lists/partial", "cache/archives/partial"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "sources.list").write_text(source)
+    config = folder / "apt.conf"
+    config.write_text(
+        f'Dir::Etc::sourcelist "{folder}/sources.list";\nDir::Etc::sourceparts "-";\n'
+        f'Dir::State::lists "{folder}/lists";\nDir::Cache "{folder}/cache";\n'
+        f'Dir::State::extended_states "{folder}/extended_states";\n'
+        'Acquire::Retries "0";\nAPT::Sandbox::User "root";\n'
+    )
+    monkeypatch.setenv("APT_CONFIG", str(config))
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """A package source of our own; whatever a test installs from it goes again."""
+    folder = tmp_path / "apt"
+    folder.mkdir()
+    index = (
+        build(folder, HELLO, "1.0", f"Provides: {OFFERED}\n")
+        + build(folder, HELLO, "2.0", f"Provides: {OFFERED}\n")
+        + build(folder, NEEDS, "1.0", f"Depends: {HELLO}\n")
+    )
+    (folder / "Packages").write_text(index)
+    use_source(folder, f"deb [trusted=yes] file:{folder} ./\n", monkeypatch)
+    yield folder
+    subprocess.run(["dpkg", "--purge", NEEDS, HELLO], capture_output=True, check=False)
+
+
+def state(name: str) -> str:
     found = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${db:Status-Status}", PACKAGE],
+        ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", name],
         capture_output=True,
         text=True,
         check=False,
     )
-    return found.stdout == "installed"
-
-
-needs_apt = pytest.mark.skipif(not apt_works(), reason="needs root and an apt that can install")
-
-
-@pytest.fixture
-def no_hello():
-    if installed():
-        pytest.skip(f"{PACKAGE} is installed on this machine")
-    yield
-    subprocess.run(["apt-get", "-y", "-q", "purge", PACKAGE], capture_output=True, check=True)
+    return found.stdout
 
 
 @needs_apt
-def test_a_package_is_installed_once_and_removed_by_destroy(tmp_path, no_hello):
+def test_a_package_is_installed_once_and_removed_by_destroy(tmp_path, source):
     home = tmp_path / "home"
-    first = assert_contract([Package(PACKAGE)], home)
-    assert any("Setting up hello" in line for line in first.output)
-    assert installed()
-    destroy(Package(PACKAGE), home)
-    assert not installed()
-    again = converge([Package(PACKAGE, state="absent")], home)
+    first = assert_contract([Package(HELLO)], home)
+    assert any(f"Setting up {HELLO}" in line for line in first.output)
+    assert state(HELLO) == "installed 2.0"
+    destroy(Package(HELLO), home)
+    assert state(HELLO) == "config-files 2.0"
+    again = converge([Package(HELLO, state="absent")], home)
     assert list(again.outcomes.values()) == ["ok"]
 
 
 @needs_apt
-@pytest.mark.parametrize("shell", SHELLS[:2])
-def test_a_package_that_an_interrupted_dpkg_left_half_done_is_finished(tmp_path, shell, no_hello):
-    shell = find_shell(shell, tmp_path)
-    subprocess.run(["apt-get", "download", PACKAGE], cwd=tmp_path, capture_output=True, check=True)
-    archive = next(tmp_path.glob("hello*.deb"))
-    subprocess.run(["dpkg", "--unpack", archive], capture_output=True, check=True)
-    predicted = converge([Package(PACKAGE)], tmp_path / "home", check=True, shell=shell)
-    (change,) = predicted.done[f"package:{PACKAGE}"].changes
-    assert (change.before, change.after) == ("unpacked", "installed")
-    assert_contract([Package(PACKAGE)], tmp_path / "home", shell)
+def test_a_version_is_kept_even_when_a_newer_one_is_there(tmp_path, source):
+    home = tmp_path / "home"
+    converge([Package(HELLO)], home)
+    older = Package(HELLO, version="1.0")
+    assert_contract([older], home)
+    assert state(HELLO) == "installed 1.0"
 
 
 @needs_apt
-def test_dpkg_left_with_a_journal_is_configured_first(tmp_path, no_hello):
+def test_destroy_leaves_a_package_that_something_else_needs(tmp_path, source):
+    home = tmp_path / "home"
+    converge([Package(HELLO)], home)
+    converge([Package(NEEDS)], tmp_path / "somebody-else")
+    destroy(Package(HELLO), home)
+    assert state(HELLO) == "installed 2.0"
+    destroy(Package(NEEDS), tmp_path / "somebody-else")
+    assert state(NEEDS).startswith("config-files")
+
+
+@needs_apt
+@pytest.mark.parametrize("shell", SHELLS[:2])
+def test_a_package_that_an_interrupted_dpkg_left_half_done_is_finished(tmp_path, shell, source):
+    shell = find_shell(shell, tmp_path)
+    subprocess.run(
+        ["dpkg", "--unpack", source / f"{HELLO}_2.0_all.deb"], capture_output=True, check=True
+    )
+    predicted = converge([Package(HELLO)], tmp_path / "home", check=True, shell=shell)
+    (change,) = predicted.done[f"package:{HELLO}"].changes
+    assert (change.before, change.after) == ("unpacked", "installed")
+    assert_contract([Package(HELLO)], tmp_path / "home", shell)
+
+
+@needs_apt
+def test_dpkg_left_with_a_journal_is_configured_first(tmp_path, source):
     journal = Path("/var/lib/dpkg/updates/0000")
     journal.write_bytes(Path("/var/lib/dpkg/status").read_bytes().partition(b"\n\n")[0] + b"\n\n")
     try:
-        assert_contract([Package(PACKAGE)], tmp_path / "home")
+        assert_contract([Package(HELLO)], tmp_path / "home")
     finally:
         journal.unlink(missing_ok=True)
 
 
 @needs_apt
-def test_a_removed_package_whose_configuration_stays_counts_as_absent(tmp_path, no_hello):
+def test_a_removed_package_whose_configuration_stays_counts_as_absent(tmp_path, source):
     home = tmp_path / "home"
-    converge([Package(PACKAGE)], home)
-    converge([Package(PACKAGE, state="absent")], home)
-    settled([Package(PACKAGE, state="absent")], home)
+    converge([Package(HELLO)], home)
+    converge([Package(HELLO, state="absent")], home)
+    settled([Package(HELLO, state="absent")], home)
 
 
 @needs_apt
-def test_an_unknown_package_fails_with_the_reason_and_a_way_out(tmp_path):
+def test_a_name_that_others_provide_is_said_to_be_one(tmp_path, source):
+    package = Package(OFFERED)
+    result = converge([package], tmp_path / "home")
+    assert result.outcomes[package.id] == "failed"
+    assert "is not a package but a name that others provide" in result.reason(package)
+
+
+@needs_apt
+def test_an_unknown_package_fails_with_the_reason_and_a_way_out(tmp_path, source):
     package = Package("rolecall-no-such-package", sudo=True)
     result = converge([package], tmp_path / "home")
     assert result.outcomes[package.id] == "failed"
@@ -93,26 +165,16 @@ def test_an_unknown_package_fails_with_the_reason_and_a_way_out(tmp_path):
 
 
 @needs_apt
-def test_an_unknown_version_lists_the_versions_there_are(tmp_path):
-    package = Package(PACKAGE, version="0.0-0")
+def test_an_unknown_version_lists_the_versions_there_are(tmp_path, source):
+    package = Package(HELLO, version="0.0-0")
     result = converge([package], tmp_path / "home")
     assert result.outcomes[package.id] == "failed"
-    assert "offers this version of hello; it has:" in result.reason(package)
+    assert "offers this version of rolecall-test-hello; it has:" in result.reason(package)
 
 
 @needs_apt
 def test_unreachable_sources_are_told_apart_from_a_wrong_name(tmp_path, monkeypatch):
-    sources = tmp_path / "sources.list"
-    sources.write_text("deb [trusted=yes] http://127.0.0.1:9/debian stable main\n")
-    config = tmp_path / "apt.conf"
-    config.write_text(
-        f'Dir::Etc::sourcelist "{sources}";\nDir::Etc::sourceparts "-";\n'
-        f'Dir::State::lists "{tmp_path}/lists";\nAcquire::Retries "0";\n'
-        f'Dir::Cache "{tmp_path}/cache";\n'
-    )
-    (tmp_path / "lists/partial").mkdir(parents=True)
-    (tmp_path / "cache/archives/partial").mkdir(parents=True)
-    monkeypatch.setenv("APT_CONFIG", str(config))
+    use_source(tmp_path, "deb [trusted=yes] http://127.0.0.1:9/ ./\n", monkeypatch)
     package = Package("rolecall-no-such-package")
     result = converge([package], tmp_path / "home")
     assert "the package sources cannot be reached" in result.reason(package)

@@ -16,6 +16,8 @@ import numpy.typing as npt
 import triton_python_backend_utils as pb_utils
 from tokenizers import Tokenizer
 
+from .orphan import end_with_parent
+
 _TRUE = frozenset({"true", "1", "t", "y", "yes"})
 
 
@@ -98,6 +100,7 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the tokenizer that the configuration names."""
+        end_with_parent()
         parameters = json.loads(args["model_config"])["parameters"]
         directory = Path(parameters["tokenizer_dir"]["string_value"])
         special = parameters.get("add_special_tokens", {}).get("string_value", "")

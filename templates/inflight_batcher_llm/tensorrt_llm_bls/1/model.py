@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import triton_python_backend_utils as pb_utils
 
+from .orphan import end_with_parent
+
 Arrays = dict[str, npt.NDArray[Any]]
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
@@ -91,6 +93,7 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Read the configuration and start the threads."""
+        end_with_parent()
         config = json.loads(args["model_config"])
         accumulate = config["parameters"].get("accumulate_tokens", {}).get("string_value", "")
         self._accumulate = accumulate.lower() in _TRUE

@@ -1,8 +1,8 @@
 """Ends this process when the server that started it is gone.
 
-A server that is killed, or gives up waiting for requests in flight, leaves the process of a python
-model behind, with its memory. Triton 2.51's own check does not run while a step holds Python's
-global lock for long.
+A server that is killed, or gives up waiting for requests in flight, can leave the process of a
+python model behind, with its memory: Triton 2.51's own check does not run while the process waits
+for an answer from the server. The models of the repository use this module too.
 """
 
 from __future__ import annotations
@@ -34,5 +34,5 @@ def _remove_shared_memory() -> None:
     arguments = Path("/proc/self/cmdline").read_bytes().split(b"\0")
     for argument in arguments:
         name = os.fsdecode(argument)
-        if name.startswith("triton_python_backend_shm_region") and "/" not in name:
+        if name.startswith("triton_") and "_backend_shm_region_" in name and "/" not in name:
             (_SHARED_MEMORY / name).unlink(missing_ok=True)

@@ -1,0 +1,6 @@
+"""A long-running program, kept running: see :mod:`rolecall.resources.service.service`."""
+
+from rolecall.resources.service.control import http_ready, logs_script, status_script
+from rolecall.resources.service.service import Service
+
+__all__ = ["Service", "http_ready", "logs_script", "status_script"]

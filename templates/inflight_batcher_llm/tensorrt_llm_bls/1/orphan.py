@@ -1,0 +1,1 @@
+../../../../roles/repo/backends/tensorrtllm_cpu/cpu_engine/orphan.py
