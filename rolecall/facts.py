@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -146,12 +148,13 @@ class FactsCache:
             return None
 
     def save(self, host: str, home: str, facts: Facts) -> None:
-        """Remember ``facts`` for the next run."""
+        """Remember ``facts`` for the next run; what cannot be written is asked again."""
         path = self._path(host, home)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(facts), indent=1))
-        temporary.replace(path)
+        temporary = path.with_suffix(f".{secrets.token_hex(4)}")  # two runs may save at once
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(asdict(facts), indent=1))
+            temporary.replace(path)
 
     def _path(self, host: str, home: str) -> Path:
         safe = "".join(char if char.isalnum() or char in "-_." else "_" for char in host)

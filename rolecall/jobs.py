@@ -14,8 +14,13 @@ def detached(job: str, script: str) -> str:
     output is followed live, ``::progress`` lines included. The apply ends with its status.
     """
     text = f"""{IDENTITY}
-rc_identity $$ >"$1/identity.new" && mv -f -- "$1/identity.new" "$1/identity"
 rc_job_dir=$1
+rc_identity $$ >"$1/identity.$$" || exit
+ln -- "$1/identity.$$" "$1/identity" 2>/dev/null ||
+  {{ [ ! -e "$1/identity" ] && mv -f -- "$1/identity.$$" "$1/identity"; }} || rc_job_dir=
+rm -f -- "$1/identity.$$"
+[ -n "$rc_job_dir" ] || exit 0
+exec >>"$1/log" 2>&1
 cd /
 (
 set -e

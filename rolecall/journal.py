@@ -41,27 +41,23 @@ def fetch(session: Session) -> list[Entry]:
 
 def read(lines: Iterable[str]) -> list[Entry]:
     """Read a journal; a line cut short by a crash is left out."""
-    entries: list[Entry] = []
-    for line in lines:
-        try:
-            data: dict[str, Any] = json.loads(line)
-            removal = data.get("removal")
-            entries.append(
-                Entry(
-                    data["at"],
-                    data["run"],
-                    data["state"],
-                    data["id"],
-                    tuple(
-                        (str(name), before, after)
-                        for name, before, after in data.get("changes", ())
-                    ),
-                    Removal(**removal) if removal else None,
-                )
-            )
-        except (ValueError, TypeError, KeyError):
-            continue
-    return entries
+    return [entry for entry in map(_entry, lines) if entry]
+
+
+def _entry(line: str) -> Entry | None:
+    try:
+        data: dict[str, Any] = json.loads(line)
+        removal = data.get("removal")
+        return Entry(
+            data["at"],
+            data["run"],
+            data["state"],
+            data["id"],
+            tuple((str(name), before, after) for name, before, after in data.get("changes", ())),
+            Removal(**removal) if removal else None,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def created(entries: Iterable[Entry]) -> list[tuple[str, Removal]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 
 PREFIX = "::progress "
@@ -24,11 +25,9 @@ def parse_progress(line: str) -> ProgressLine | None:
         return None
     try:
         data = json.loads(line[len(PREFIX) :])
-        return ProgressLine(
-            str(data.get("label", "")),
-            float(data["done"]),
-            float(data.get("total") or 0),
-            str(data.get("unit", "")),
-        )
-    except (ValueError, TypeError, KeyError, AttributeError):
+        done, total = float(data["done"]), float(data.get("total") or 0)
+        if not (math.isfinite(done) and math.isfinite(total)):
+            return None
+        return ProgressLine(str(data.get("label", "")), done, total, str(data.get("unit", "")))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return None

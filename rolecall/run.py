@@ -16,6 +16,7 @@ from rolecall.errors import ConfigError, RolecallError, UnreachableError
 from rolecall.events import (
     HostDone,
     HostStarted,
+    Message,
     Outcome,
     ResourceDone,
     RunStarted,
@@ -120,6 +121,7 @@ def run_hosts(
         try:
             return [future.result() for future in futures]
         except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # hosts that have not begun do not
             for run in runs:
                 run.interrupt()
             raise
@@ -144,6 +146,7 @@ class HostRun:
         self._cache = cache
         self._run_id = run_id
         self._session: Session | None = None
+        self._interrupted = False
         self._host: Host | None = None
         self._name = plan.target.name
 
@@ -156,6 +159,8 @@ class HostRun:
         except ConfigError:
             raise
         except UnreachableError as caught:
+            if self._interrupted:
+                raise
             error = caught
             self._failed("unreachable", caught)
         except RolecallError as caught:
@@ -181,13 +186,14 @@ class HostRun:
 
     def interrupt(self) -> None:
         """Let go of the host: its lock is given up, detached jobs go on."""
+        self._interrupted = True
         if self._session:
             self._session.interrupt()
 
     def _failed(self, outcome: Outcome, error: RolecallError) -> None:
         self._stream.emit(
             ResourceDone(
-                self._name, "", "connection", outcome, reason=error.message, hint=error.hint
+                self._name, "", "host", outcome, reason=error.message, hint=error.hint
             )
         )
 
@@ -195,10 +201,15 @@ class HostRun:
         self._session = Session(self._plan.target)
         opening = Opening(self._session, self._plan, self._what, self._cache, self._run_id)
         deadline = time.monotonic() + self._options.lock_wait
+        waiting = False
         opened = opening.ask()
         while opened.locked_by and not self._options.check:
+            error = locked_error(self._name, opened.locked_by)
             if time.monotonic() >= deadline:
-                raise locked_error(self._name, opened.locked_by)
+                raise error
+            if not waiting:
+                self._stream.emit(Message(self._name, f"waiting: {error.message}", "warning"))
+            waiting = True
             time.sleep(LOCK_POLL)
             opened = opening.ask()
         self._act(opened, deadline)
@@ -291,8 +302,11 @@ class Opening:
         skips: list[tuple[str, Skip]] = []
         script = ""
         groups: list[Group] = []
+        try:
+            steps, skips = self._declared(assumed) if assumed else ([], [])
+        except RolecallError:
+            assumed = None  # of no account, if the facts have changed
         if assumed:
-            steps, skips = self._declared(assumed)
             numbered = [Numbered(step.number, step.resource) for step in steps]
             self._session.tell(definitions(item.resource for item in numbered))
             script, groups = probe_batch(numbered, self._dialect_for(assumed))

@@ -71,9 +71,12 @@ class Session:
     def _answer(self) -> Iterator[Frame | Line]:
         mark = encode(self.mark) + b" "
         blank = False
+        framed = False
+        unframed: list[str] = []
         for raw in self._lines():
             if raw.startswith(mark):
                 blank = False
+                framed = True
                 kind, *args = decode(raw[len(mark) :]).split(" ")
                 if kind == "end":
                     return
@@ -83,9 +86,12 @@ class Session:
                 yield Line("")
             blank = raw == b""
             if not blank:
+                if not framed:  # the shell's own words, such as a syntax error in the script
+                    unframed = [*unframed[-2:], decode(raw)]
                 yield Line(decode(raw))
+        said = f": {'; '.join(unframed)}" if unframed else ""
         raise UnreachableError(
-            f"the shell on {self.target.name} ended in the middle of an exchange",
+            f"the shell on {self.target.name} ended in the middle of an exchange{said}",
             "run the same command again: it goes on from the state it finds",
         )
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rolecall.errors import ConfigError
 from rolecall.inventory import Layer
-from rolecall.yamlfile import SecretReference
+from rolecall.yamlfile import SecretReference, read_value
 
 KeyPath = tuple[str, ...]
 
@@ -52,6 +52,8 @@ class Override:
     def parse(cls, text: str) -> Override:
         """Read ``role.key=value``; the value is YAML, so ``8`` is a number and ``[a, b]`` a list.
 
+        A secret is given by reference here too: ``--set 'hub.token=!env TOKEN'``.
+
         Raises:
             ConfigError: it is not of that form.
         """
@@ -60,7 +62,7 @@ class Override:
         if not separator or len(path) < 2 or not all(path):
             raise ConfigError(f"--set {text!r} is not of the form role.key=value")
         try:
-            return cls(path, yaml.safe_load(value))
+            return cls(path, read_value(value))
         except yaml.YAMLError as error:
             raise ConfigError(f"--set {key}: the value is not valid YAML: {value!r}") from error
 
@@ -151,9 +153,18 @@ def _merge(into: dict[str, Any], new: Mapping[str, Any], at: KeyPath = ()) -> li
 def _copy(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _copy(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_copy(inner) for inner in value]
     if isinstance(value, SecretReference):
-        return value.read()
+        return _Secret(value.read())
     return value
+
+
+class _Secret(str):
+    """A secret on its way into the settings; a message about a wrong value does not show it."""
+
+    def __repr__(self) -> str:
+        return "'********'"
 
 
 def _validate(
@@ -163,16 +174,30 @@ def _validate(
         return type_.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = tuple(str(part) for part in first["loc"])
-        where = Resolved(Settings(), origins).origin(key)
-        name = ".".join((role, *key))
-        if first["type"] == "extra_forbidden":
-            known = [*type_.model_fields]
-            raise ConfigError(
-                f"{where}: there is no setting {name}", nearest(key[-1], known)
-            ) from None
-        message = first["msg"].removeprefix("Value error, ")
-        given = "" if first["type"] in {"missing", "value_error"} else f", not {first['input']!r}"
+    key = tuple(str(part) for part in first["loc"])
+    name = ".".join((role, *key))
+    hint = f"./inv settings {role} explains each setting"
+    if first["type"] == "missing":
+        raise ConfigError(f"{name} is not set", f"set it in group_vars, or --set {name}=…; {hint}")
+    where = Resolved(Settings(), origins).origin(key)
+    if not key:  # a rule about several settings: wherever any of them was set
+        where = ", ".join(dict.fromkeys(origins.values())) or where
+    if first["type"] == "extra_forbidden":
         raise ConfigError(
-            f"{where}: {name}: {message}{given}", f"./inv settings {role} explains each setting"
-        ) from None
+            f"{where}: there is no setting {name}", nearest(key[-1], _fields(type_, key[:-1]))
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    given = "" if first["type"] == "value_error" else f", not {first['input']!r}"
+    raise ConfigError(f"{where}: {name}: {message}{given}", hint)
+
+
+def _fields(type_: type[BaseModel], at: KeyPath) -> list[str]:
+    """The valid names below ``at``, or at the top where that is not a model of its own."""
+    model = type_
+    for part in at:
+        field = model.model_fields.get(part)
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return [*type_.model_fields]
+        model = inner
+    return [*model.model_fields]

@@ -34,6 +34,8 @@ def render(path: Path, **variables: Any) -> str:
             f"{path}:{_line_of(error, path)}: {error.message}",
             "pass the variable to the template, or set it in group_vars",
         ) from error
+    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+        raise ConfigError(f"{path}:{_line_of(error, path)}: {error}") from error
 
 
 @functools.cache
@@ -45,8 +47,6 @@ def _environment(folder: Path) -> Any:
         loader=jinja2.FileSystemLoader(folder),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
         autoescape=False,
     )
     environment.filters["pbtxt"] = pbtxt

@@ -36,12 +36,14 @@ class SecretReference:
                     f"export {self.name}=… and run the command again",
                 ) from None
         try:
-            return Path(self.name).expanduser().read_text().rstrip("\n")
+            return Path(self.name).expanduser().read_text(encoding="utf-8").rstrip("\n")
         except OSError as error:
             raise ConfigError(
                 f"the secret {self} cannot be read: {error.strerror}",
                 "create the file, readable for you alone",
             ) from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"the secret {self} is not UTF-8 text") from error
 
     def __str__(self) -> str:
         return f"!{self.source} {self.name}"
@@ -94,6 +96,11 @@ def _secret(loader: _Loader, suffix: str, node: yaml.Node) -> SecretReference:
 _Loader.add_multi_constructor("!", _secret)
 
 
+def read_value(text: str) -> Any:
+    """Read one value, such as the right side of ``--set``. Raises ``yaml.YAMLError``."""
+    return yaml.load(text, _Loader)
+
+
 def read_yaml(path: Path) -> YamlFile:
     """Read one document; an empty file is an empty mapping.
 
@@ -101,7 +108,7 @@ def read_yaml(path: Path) -> YamlFile:
         ConfigError: the file cannot be read, or is not YAML, with file, line and column.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, _Loader)
         data = yaml.load(text, _Loader)
     except OSError as error:
@@ -112,6 +119,13 @@ def read_yaml(path: Path) -> YamlFile:
         mark = error.problem_mark
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         raise ConfigError(f"{place}: {error.problem or 'not valid YAML'}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(
+            f"{path}:{line}: the character U+{ord(text[error.position]):04X} is not allowed in YAML"
+        ) from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: it is nested too deeply, or contains itself") from error
     lines: dict[KeyPath, int] = {}
     if node is not None:
         _note_lines(node, (), lines)

@@ -37,6 +37,8 @@ class RolecallTask(invoke.Task):  # type: ignore[type-arg]
     def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
         """Invoke's options of one argument, with our short flag."""
         opts: dict[str, Any] = super().arg_opts(name, default, taken_names)
+        if name in self.iterable:
+            opts.update(kind=list, default=[])
         if name in self._short:
             opts["names"] = [*opts["names"], self._short[name]]
         return opts
@@ -88,6 +90,7 @@ def name_positionals(
     by_name = {str(context.name): context for context in contexts}
     result: list[str] = []
     context: ParserContext | None = None
+    wanted = ""
     takes_value = False
     for token in tokens:
         if takes_value:
@@ -95,11 +98,14 @@ def name_positionals(
         elif token.startswith("-") and len(token) > 1:
             flag = context.flags.get(token) if context else None
             takes_value = bool(flag and flag.takes_value)
-        elif context is not None and context.name in optional:
-            result.append(f"--{optional[str(context.name)]}")
-            context = None
+            if token.partition("=")[0] == f"--{wanted}":
+                wanted = ""
+        elif wanted:
+            result.append(f"--{wanted}")
+            wanted = ""
         elif token in by_name:
             context = by_name[token]
+            wanted = optional.get(token, "")
         result.append(token)
     return result
 

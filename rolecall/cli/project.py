@@ -125,13 +125,21 @@ class Project:
     @contextmanager
     def stream(self, flags: Flags, run_id: str) -> Iterator[Stream]:
         """The event stream of one run, with the listeners the options ask for."""
+        from invoke.exceptions import Exit
+
         from rolecall.events import Stream
         from rolecall.output import Mode, listeners
+        from rolecall.output.errors import present
 
         mode: Mode = "json" if flags.json else "auto"
         stream = Stream(listeners(mode, int(flags.verbose), self.state / "runs", run_id))
         try:
             yield stream
+        except RolecallError as error:
+            if not flags.json:
+                raise
+            present(error, json=True)  # in front of the recap, which is the last line
+            raise Exit(code=error.exit_code) from error
         finally:
             stream.finish()
 
@@ -141,8 +149,8 @@ class Project:
 
         declared = what or declare(self.load_roles(choose_roles(self.roles, flags)))
         for plan in self.host_plans(flags):
-            with looking(plan, declared, self.facts_cache()) as opened:
-                yield opened
+            with looking(plan, declared, self.facts_cache()) as seen:
+                yield seen
 
 
 def _target(name: str, variables: dict[str, Any]) -> Target:

@@ -34,7 +34,8 @@ def _print_role(host: str, name: str, resolved: Resolved) -> None:
         origin = resolved.origin((field,))
         default = "required" if info.is_required() else f"default {_show(_default(info))}"
         print(f"  {name}.{field} = {_show(value)}")
-        print(f"      {_type(info)}, {default}; from {origin}")
+        source = "" if origin == "default" else f"; set in {origin}"
+        print(f"      {_type(info)}, {default}{source}")
         for line in (info.description or "").splitlines():
             print(f"      {line}")
     print()

@@ -84,7 +84,8 @@ def _set_depths(inventory: Inventory) -> None:
         for child in group.children:
             visit(child, depth + 1, (*path, name))
 
-    visit("all", 0, ())
+    for name in inventory.groups:  # not only from all: a ring of groups hangs from nothing
+        visit(name, 0, ())
 
 
 def _variable_files(folder: Path, name: str) -> list[Layer]:

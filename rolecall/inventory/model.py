@@ -103,12 +103,16 @@ class Inventory:
     def match(self, pattern: str) -> list[str]:
         """The hosts a pattern names: ``gpu:&eu:!gpu-03``, wildcards, ``~regex``.
 
+        A pattern that only takes away, such as ``!gpu``, starts from all hosts, as in Ansible.
+
         Raises:
-            ConfigError: a plain name is neither a host nor a group.
+            ConfigError: a plain name is neither a host nor a group, or a regex is not valid.
         """
         parts = [part.strip() for part in re.split(r"[,:]", pattern) if part.strip()]
         order = {"!": 2, "&": 1}
         chosen: dict[str, None] = {}
+        if parts and all(part[0] in "&!" for part in parts):
+            parts.append("all")
         for part in sorted(parts, key=lambda part: order.get(part[0], 0)):
             sign = part[0] if part[0] in "&!" else ""
             matched = self._match_one(part[len(sign) :])
@@ -126,7 +130,10 @@ class Inventory:
         if name in self.hosts:
             return [name]
         if name.startswith("~"):
-            test = re.compile(name[1:]).match
+            try:
+                test = re.compile(name[1:]).match
+            except re.error as error:
+                raise ConfigError(f"{name!r} is not a regular expression: {error}") from error
         else:
             test = re.compile(fnmatch.translate(name)).match
         names = [host for group in self.groups if test(group) for host in self.members(group)]

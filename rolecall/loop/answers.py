@@ -20,7 +20,12 @@ class Part:
     @property
     def text(self) -> str:
         """The payload as the host's own ``$(...)`` would hold it."""
-        return "\n".join(self.lines).rstrip("\n")
+        return _as_shell_variable(self.lines)
+
+
+def _as_shell_variable(lines: Sequence[str]) -> str:
+    """Lines as ``$(...)`` keeps them: no newlines at the end, no NUL bytes."""
+    return "\n".join(lines).replace("\0", "").rstrip("\n")
 
 
 def parts(
@@ -52,22 +57,28 @@ class Answers:
         self._groups = [iter(group.numbers) for group in groups]
         self._current: Iterator[int] = iter(())
         self._lines: list[str] = []
-        self.observed: dict[int, Observed] = {}
+        self._observed: dict[int, Observed] = {}
 
     def feed(self, part: Part) -> None:
         """Take the next part: an answer is the text in front of its ``item`` frame."""
         if part.frame.kind == "group":
+            self._close_group()
             self._current = self._groups.pop(0)
-            self._lines = []
         elif part.frame.kind == "item":
             number = next(self._current, None)
             if number is not None:
-                text = "\n".join(self._lines).rstrip("\n")
-                self.observed[number] = Observed.parse(text)
+                self._observed[number] = Observed.parse(_as_shell_variable(self._lines))
             self._lines = []
         self._lines += part.lines
 
+    def _close_group(self) -> None:
+        """What was printed in place of the answers that a group still owes is all there is."""
+        for number in self._current:
+            said = tuple(line for line in self._lines if line.strip())
+            self._observed[number] = Observed(_as_shell_variable(self._lines), {}, said)
+        self._lines = []
+
     def complete(self, numbers: Sequence[int]) -> dict[int, Observed]:
         """The answers, with what was printed instead for those that never came."""
-        missing = Observed.parse("\n".join(self._lines))
-        return {number: self.observed.get(number, missing) for number in numbers}
+        self._close_group()
+        return {number: self._observed.get(number, Observed("", {})) for number in numbers}

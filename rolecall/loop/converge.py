@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from rolecall.errors import RolecallError
 from rolecall.events import Applying, Event, Outcome, Output, Progress, ResourceDone
 from rolecall.lock import LOCK_POLL, locked_error
-from rolecall.loop.answers import Answers, parts
+from rolecall.loop.answers import Answers, Part, parts
 from rolecall.loop.plan import Step, probe_trouble
-from rolecall.loop.scripts import Dialect, Numbered, apply_batch, definitions, probe_batch
+from rolecall.loop.scripts import Batch, Dialect, Numbered, apply_batch, definitions, probe_batch
 from rolecall.progress import parse_progress
 from rolecall.resource import Call, Change, Observed, Refuse, diff
 from rolecall.session import Frame, Session
@@ -19,6 +20,9 @@ Emit = Callable[[Event], None]
 
 #: Lines of an apply's output that are kept to explain a failure.
 TAIL = 20
+
+#: Stands for the output of a secret resource.
+HIDDEN_OUTPUT = "its output is not shown: the resource is secret"
 
 #: How often one resource's answer may move under the run before the loop gives up on it.
 MOVES = 5
@@ -33,6 +37,15 @@ def probe(session: Session, steps: Sequence[Step], dialect: Dialect) -> dict[int
     for part in parts(session.exchange(script)):
         answers.feed(part)
     return answers.complete([step.number for step in steps])
+
+
+@dataclass
+class _Stop:
+    """Why a batch stopped before its end: answers moved, Python's turn, or another run."""
+
+    fresh: Answers | None = None
+    called: Step | None = None
+    locked_by: str = ""
 
 
 class Convergence:
@@ -99,35 +112,43 @@ class Convergence:
         numbered = [Numbered(step.number, step.resource) for step in self._pending]
         proven = numbered.pop(0) if proving else None
         batch = apply_batch(numbered, self._answers, self._dialect, proven)
-        fresh: Answers | None = None
-        called: Step | None = None
-        locked_by = ""
+        stop = _Stop()
         self._since = time.monotonic()
+        self._tail = []
         for part in parts(self._session.exchange(batch.text), self._live):
-            kind, args = part.frame.kind, part.frame.args
-            if fresh:
-                fresh.feed(part)
-            elif kind == "moved":
-                fresh = Answers(batch.groups)
-                self._note_move(self._steps[int(args[0])])
-            elif kind == "same":
-                self._same(self._steps[int(args[0])])
-            elif kind == "after":
-                self._after(self._steps[int(args[0])], *map(int, args[1:]), answer=part.text)
-            elif kind == "ready":
-                called = self._steps[int(args[0])]
-            elif kind == "locked":
-                locked_by = part.text
-            elif kind == "refused" and not locked_by:
-                raise _refused(self._dialect, self._tail)
-        if locked_by:
-            if time.monotonic() >= self._lock_deadline:
-                raise locked_error(self._host, locked_by)
-            time.sleep(LOCK_POLL)
+            if stop.fresh:
+                stop.fresh.feed(part)
+            elif part.frame.kind == "locked":
+                stop.locked_by = part.text
+            elif part.frame.kind == "refused" and not stop.locked_by:
+                raise _refused(self._dialect, [*self._tail, *part.lines])
+            elif part.frame.kind in {"moved", "same", "after", "ready"}:
+                self._hear(part, batch, stop)
+        if stop.locked_by:
+            self._wait_for_lock(stop.locked_by)
             return proving
-        if fresh:
-            self._answers.update(fresh.observed)
-        return self._call(called) if called else None
+        if stop.fresh:
+            pending = [step.number for step in self._pending]
+            self._answers.update(stop.fresh.complete(pending))
+        return self._call(stop.called) if stop.called else None
+
+    def _hear(self, part: Part, batch: Batch, stop: _Stop) -> None:
+        """Take what the host says of one step."""
+        step = self._steps[int(part.frame.args[0])]
+        if part.frame.kind == "moved":
+            stop.fresh = Answers(batch.groups)
+            self._note_move(step)
+        elif part.frame.kind == "same":
+            self._same(step)
+        elif part.frame.kind == "after":
+            self._after(step, *map(int, part.frame.args[1:]), answer=part.text)
+        else:
+            stop.called = step
+
+    def _wait_for_lock(self, held: str) -> None:
+        if time.monotonic() >= self._lock_deadline:
+            raise locked_error(self._host, held)
+        time.sleep(LOCK_POLL)
 
     def _live(self, frame: Frame, line: str | None) -> None:
         """Show an apply's output as it comes."""
@@ -149,6 +170,8 @@ class Convergence:
                     progress.unit,
                 )
             )
+        elif step.resource.secret:
+            self._tail = [HIDDEN_OUTPUT]
         else:
             self._tail = [*self._tail[-TAIL:], line]
             self._emit(Output(self._host, step.resource.id, line))
@@ -164,7 +187,9 @@ class Convergence:
 
     def _same(self, step: Step) -> None:
         observed = self._answers[step.number]
-        if diff(step.resource.desired(), observed):
+        if trouble := probe_trouble(step.resource, observed):
+            self._fail(step, trouble.reason, trouble.hint)
+        elif diff(step.resource.desired(), observed):
             apply = step.resource.apply(observed)
             assert isinstance(apply, Refuse)
             self._fail(step, apply.reason, apply.hint)
@@ -246,7 +271,7 @@ def _why_failed(
     differences = ", ".join(
         f"{change.field} is {change.before!r}, not {change.after!r}" for change in shown
     )
-    noise = "".join(f"; the probe said: {line}" for line in observed.noise[:3])
+    noise = "".join(f"; the probe said: {line}" for line in observed.noise[:3] if not secret)
     return f"it still differs after its apply: {differences}{noise}"
 
 

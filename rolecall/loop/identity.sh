@@ -11,5 +11,5 @@ rc_identity() {
 # rc_alive BOOT:PID:START: that very process still runs.
 rc_alive() {
   rc_pid=${1#*:}
-  [ "$(rc_identity "${rc_pid%%:*}")" = "$1" ]
+  [ -n "$1" ] && [ "$(rc_identity "${rc_pid%%:*}")" = "$1" ]
 }

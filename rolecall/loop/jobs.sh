@@ -1,20 +1,23 @@
 # Long work that outlives the session that started it. A job lives in $rc_home/jobs/NAME:
-# run (its text), identity (its process), log, exit (its status, written as the last act).
+# run (its text), identity (its process; made by a link, which only one start can make), log,
+# exit (its status, written as the last act).
 
 # rc_job NAME TEXT: start the job unless it already runs, follow it, end with its status.
 rc_job() {
   rc_dir=$rc_home/jobs/$1
   (umask 077 && mkdir -p -- "$rc_dir") || return 1
-  rc_running=
-  if [ ! -f "$rc_dir/exit" ] && [ -r "$rc_dir/identity" ]; then
-    rc_running=$(cat "$rc_dir/identity")
-    rc_alive "$rc_running" || rc_running=
-  fi
-  if [ -n "$rc_running" ]; then
+  rc_jobid=
+  [ ! -r "$rc_dir/identity" ] || rc_jobid=$(cat "$rc_dir/identity")
+  if [ ! -f "$rc_dir/exit" ] && rc_alive "$rc_jobid"; then
     printf 'attached to job %s, which is already running\n' "$1"
     rc_from=$(($(wc -c <"$rc_dir/log") - $(tail -n 5 "$rc_dir/log" | wc -c)))
   else
-    rm -f -- "$rc_dir/exit" "$rc_dir/identity"
+    # An identity that was not seen stays: it is a start whose controller died, just waking up.
+    if [ -n "$rc_jobid" ]; then
+      rc_reap "$rc_jobid"
+      rm -f -- "$rc_dir/identity"
+    fi
+    rm -f -- "$rc_dir/exit"
     [ ! -f "$rc_dir/log" ] || mv -f -- "$rc_dir/log" "$rc_dir/log.1"
     (umask 077 && : >"$rc_dir/log" && printf '%s\n' "$2" >"$rc_dir/run") || return 1
     rc_detach /bin/sh "$rc_dir/run" "$rc_dir" </dev/null >>"$rc_dir/log" 2>&1 &
@@ -31,6 +34,18 @@ rc_job() {
     rc_from=0
   fi
   rc_follow "$rc_dir" "$rc_from"
+}
+
+# rc_reap IDENTITY: end what a killed job left running. As long as any of it runs, the kernel
+# gives the number of its process group to no other process.
+rc_reap() {
+  rc_pid=${1#*:}
+  rc_pid=${rc_pid%%:*}
+  rc_identity "$rc_pid" >/dev/null && return 0
+  [ "$rc_boot" = "${1%%:*}" ] || return 0
+  case $rc_start in
+  '' | "Z ${1##*:}") kill -s KILL -- "-$rc_pid" 2>/dev/null || : ;;
+  esac
 }
 
 # rc_detach COMMAND...: run in a session of its own, which no hang-up and no Ctrl-C reaches.
@@ -59,6 +74,7 @@ rc_follow() {
   if [ -f "$1/exit" ]; then
     read -r rc_status <"$1/exit"
   else
+    rc_reap "$rc_jobid"
     printf '\nthe job was killed before it could end\n'
     rc_status=137
   fi

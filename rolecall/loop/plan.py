@@ -71,6 +71,8 @@ def probe_trouble(resource: Resource, observed: Observed) -> Prediction | None:
     if any(name in observed.fields for name in resource.desired()):
         return None
     said = "; ".join(observed.noise) or "it printed nothing"
+    if resource.secret and observed.noise:
+        said = "what it printed is not shown, the resource is secret"
     return Prediction("failed", reason=f"its probe failed: {said}")
 
 

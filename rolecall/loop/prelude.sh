@@ -60,6 +60,13 @@ rc_journal() {
     >>"$rc_home/journal"
 }
 
+# rc_mend_journal: end a line that a crash or a full disk cut short, so that no later record is
+# written onto it.
+rc_mend_journal() {
+  [ -s "$rc_home/journal" ] && [ -n "$(tail -c 1 -- "$rc_home/journal")" ] || return 0
+  printf '\n' >>"$rc_home/journal"
+}
+
 # rc_lock: take the host's lock for as long as this shell lives. The lock is a symbolic link,
 # made in one step together with its content: IDENTITY SINCE RUN WHO.
 rc_lock() {
@@ -81,6 +88,7 @@ rc_lock() {
     rc_break_lock "$rc_held"
   done
   rc_locked=1
+  rc_mend_journal
   trap rc_unlock EXIT
   trap 'exit 129' HUP
   trap 'exit 143' TERM
@@ -106,9 +114,11 @@ rc_unlock() {
   [ -z "$rc_forget" ] || rmdir -- "$rc_home" 2>/dev/null || :
 }
 
-# rc_answer N: the present answer of resource N, into rc_got.
+# rc_answer N: the present answer of resource N, into rc_got; like the first answer, together
+# with what a program such as sudo remarks.
 rc_answer() {
   rc_got=$(
+    exec 2>&1
     rc_item() { :; }
     "rc_probe_$1"
   )
@@ -129,10 +139,10 @@ rc_same() {
 
 # rc_begin RECORD: note a change before it is made; without that note it is not made.
 rc_begin() {
-  [ -n "$1" ] || return 0
-  rc_journal "\"state\":\"begin\",$1" && return 0
+  rc_said=$(rc_journal "\"state\":\"begin\",$1" 2>&1) && return 0
   rc_halt=1
   rc_frame refused
+  printf '%s\n' "$rc_said"
   return 1
 }
 

@@ -5,12 +5,14 @@ An exchange is one function definition and its call, so that a host never runs h
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 
+from rolecall.loop.plan import probe_trouble
 from rolecall.resource import (
     Call,
     Observed,
@@ -22,7 +24,7 @@ from rolecall.resource import (
     answer_lines,
     diff,
 )
-from rolecall.shell import quote, words
+from rolecall.shell import encode, quote, words
 
 #: Items of one call of a batching function: keeps a command line well under ARG_MAX.
 BATCH = 400
@@ -33,7 +35,6 @@ IDENTITY = Path(__file__).with_name("identity.sh").read_text()
 _PRELUDE = "\n".join(
     [IDENTITY, *(Path(__file__).with_name(name).read_text() for name in ("prelude.sh", "jobs.sh"))]
 )
-_HEREDOC = "RC_END_OF_ROOT"
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,13 @@ class Privilege:
         if self.is_root:
             return body
         sources = "\n".join(function.source for function in functions)
-        return (
-            f"sudo -n -- /bin/sh -s <<'{_HEREDOC}'\n"
+        text = (
             f"{variables}\n{_PRELUDE}\n{sources}\n"
             f"rc_as_root() {{\n{body}\n}}\nrc_as_root </dev/null\n"
-            f"{_HEREDOC}"
         )
+        # A word that no text can hold, since it derives from the text: content never ends it.
+        end = f"RC_END_{hashlib.sha256(encode(text)).hexdigest()}"
+        return f"sudo -n -- /bin/sh -s <<'{end}'\n{text}{end}"
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ def probe_batch(resources: Sequence[Numbered], dialect: Dialect) -> tuple[str, l
             body = _ask(probes)
             if sudo:
                 body = dialect.privilege.wrap(body, [probes[0].function], dialect.variables)
-            lines += ["rc_frame group", body]
+            # In a shell of its own: a probe's cd, exit or variables end with its group.
+            lines += ["rc_frame group", f"(\n{body}\n)"]
             groups.append(Group(tuple(member.number for member in part)))
     return "\n".join(lines), groups
 
@@ -162,6 +165,9 @@ def apply_batch(
         resource, number = numbered.resource, numbered.number
         observed = answers[number]
         bodies.append(_probe_function(numbered, dialect))
+        if probe_trouble(resource, observed):
+            steps.append(f"rc_same {number} {quote(observed.text)}")
+            break
         if not diff(resource.desired(), observed):
             steps.append(f"rc_same {number} {quote(observed.text)}")
             continue

@@ -138,6 +138,7 @@ class ConsoleListener:
             case Applying():
                 self._flush(event.host)
                 state.applying = event
+                self._story.applying[event.host] = event.id
             case Output():
                 self._output(state, event)
             case TextDiff():
@@ -207,6 +208,7 @@ class ConsoleListener:
     # Resources
 
     def _done(self, state: _HostState, event: ResourceDone) -> None:
+        self._story.applying.pop(event.host, None)
         if event.outcome in ("ok", "skipped"):
             state.diffs.pop(event.id, None)
             if state.run and not _alike(state.run[-1], event):
@@ -309,7 +311,8 @@ class ConsoleListener:
         if inline.cell_len <= self._console.width:
             self._print(inline)
             return
-        self._print(line)
+        # The terminal folds a long id by itself, so that it can be copied in one piece.
+        self._console.print(line, soft_wrap=True)
         for text in details:
             self._indented(text, 6)
 

@@ -56,6 +56,7 @@ class _HostState:
     work: _Work | None = None
     diffs: dict[str, list[TextDiff]] = field(default_factory=dict)
     explained: bool = False
+    done: bool = False
 
 
 class Plain:
@@ -87,7 +88,7 @@ class Plain:
             if isinstance(event, RunStarted):
                 self._started(event)
                 return
-            state = self._hosts.setdefault(event.host, _HostState())
+            state = self._hosts.get(event.host) or _HostState()
             match event:
                 case HostStarted():
                     self._line(event.host, "answered", count(event.resources, "resource"))
@@ -110,6 +111,9 @@ class Plain:
         """Write the counts of every host, last."""
         self._over.set()
         with self._lock:
+            for host, state in self._hosts.items():
+                if not state.done:
+                    self._line(host, "not over", f"in {state.work.id}" if state.work else "")
             if self._check:
                 self._write("recap of a check: changed counts what would change")
             for host, counts in recap.hosts.items():
@@ -132,6 +136,7 @@ class Plain:
     def _started(self, event: RunStarted) -> None:
         self._check = event.check
         self._wide = max((len(self._charset.text(host)) for host in event.hosts), default=0)
+        self._hosts = {host: _HostState() for host in event.hosts}
         mode = ", check: nothing is written" if event.check else ""
         self._write(f"run {event.run}: {self._charset.text(event.task)}{mode}")
         threading.Thread(target=self._tick_along, daemon=True).start()
@@ -217,7 +222,7 @@ class Plain:
             self._line(event.host, "next", name, f"({event.hint})" if name else event.hint)
 
     def _host_done(self, state: _HostState, event: HostDone) -> None:
-        state.work = None
+        state.work, state.done = None, True
         if event.error and not state.explained:
             self._line(event.host, "failed", event.error)
             if event.hint:

@@ -22,11 +22,13 @@ class RunStory:
 
     Attributes:
         done: how each host's part ended; None where it did not.
+        applying: the resource that each host is being changed in.
         log: the run's log.
     """
 
     check: bool = False
     done: dict[str, HostDone | None] = field(default_factory=dict)
+    applying: dict[str, str] = field(default_factory=dict)
     failures: list[ResourceDone] = field(default_factory=list)
     log: Path | None = None
 
@@ -115,8 +117,9 @@ def _verdict(recap: Recap, story: RunStory, seconds: float, charset: Charset) ->
     """The run in a sentence."""
     lines: list[Text] = []
     if story.unfinished:
-        names = charset.text(", ".join(story.unfinished))
-        lines.append(Text(f"Not finished: {names}.", style="yellow"))
+        for host in story.unfinished:
+            where = f", in {story.applying[host]}" if host in story.applying else ""
+            lines.append(Text(charset.text(f"Not finished: {host}{where}"), style="yellow"))
     elif recap.failed:
         pass
     elif not recap.changed:

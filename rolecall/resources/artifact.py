@@ -19,10 +19,11 @@ from rolecall.shell import escape, quote
 #: sha256, path) for the probe, ``inputs`` for the diff.
 MANIFEST = ".rolecall"
 
-#: ``rc_listing``: size, mtime and path of every output in the current directory, sorted.
+#: ``rc_listing``: size, mtime and path of every output in the current directory, sorted. What
+#: Python caches beside a source that it runs is no output.
 LISTING = f"""
 rc_listing() {{
-  find . -path ./{MANIFEST} -prune -o '(' -type f -o -type l ')' \\
+  find . '(' -path ./{MANIFEST} -o -name __pycache__ ')' -prune -o '(' -type f -o -type l ')' \\
     -exec stat -c '%s %Y %n' -- {{}} + | sort
 }}
 """

@@ -69,17 +69,17 @@ class Requirement(Resource):
         return frozenset()
 
 
-def free_space(path: str, mib: int, unless_exists: str) -> Requirement:
+def free_space(purpose: str, path: str, mib: int, unless_exists: str) -> Requirement:
     """``mib`` MiB are free where ``path`` is, unless what needs them is there already."""
     return Requirement(
-        f"{mib} MiB free for {unless_exists.rsplit('/', 1)[-1]}",
+        f"disk for the {purpose}",
         f"""
 [ ! -e {quote(unless_exists)} ] || exit 0
 rc_place={quote(path)}
 until [ -d "$rc_place" ]; do rc_place=$(dirname -- "$rc_place"); done
 rc_free=$(df -Pk -- "$rc_place" | {{ read -r rc_head; read -r a b c d e; echo $((d / 1024)); }})
 [ "$rc_free" -ge {mib} ] || {{
-  echo "$rc_free MiB are free in $rc_place, {mib} MiB are needed"
+  echo "$rc_free MiB are free in $rc_place; the {purpose} needs {mib} MiB"
   exit 1
 }}
 """,

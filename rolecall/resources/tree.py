@@ -25,6 +25,7 @@ from rolecall.resources.paths import check_path
 from rolecall.resources.symlink import switch_link
 from rolecall.shell import emit, encode, quote
 
+# What Python caches beside a source that it runs is not part of the tree.
 _FUNCTION = ShellFunction(
     "rc_tree",
     r"""
@@ -34,7 +35,8 @@ rc_tree() {
     return
   fi
   rc_field current "$(readlink -- "$1/current")"
-  rc_list=$(cd -- "$1/current" 2>/dev/null && find . -type f -exec sha256sum -- {} + | sort -k 2)
+  rc_list=$(cd -- "$1/current" 2>/dev/null && find . -name __pycache__ -prune -o -type f -exec sha256sum -- {} + |
+    sort -k 2)
   rc_count=0
   while read -r rc_sum rc_path; do
     [ -n "$rc_path" ] || continue

@@ -91,6 +91,6 @@ def artifact(host: Host) -> Artifact:
 def engine(host: Host, settings: Engine) -> Iterator[Resource]:
     """Build the engine, unless one was built from the same inputs."""
     built = artifact(host)
-    yield free_space(host.facts.state_dir, _ROOM, unless_exists=built.path)
+    yield free_space("engine", host.facts.state_dir, _ROOM, unless_exists=built.path)
     yield builder(host)
     yield built

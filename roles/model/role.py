@@ -67,5 +67,5 @@ def artifact(host: Host) -> Artifact:
 def model(host: Host, settings: Model) -> Iterator[Resource]:
     """Fetch the model."""
     files = artifact(host)
-    yield free_space(host.facts.state_dir, settings.size_mib, unless_exists=files.path)
+    yield free_space("model", host.facts.state_dir, settings.size_mib, unless_exists=files.path)
     yield files

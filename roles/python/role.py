@@ -57,7 +57,12 @@ def interpreter(host: Host) -> str:
 def python(host: Host, settings: Python) -> Iterator[Resource]:
     """Make the serving environment."""
     path = environment(host)
-    yield free_space(host.facts.state_dir, _ROOM[settings.lock], unless_exists=f"{path}/pyvenv.cfg")
+    yield free_space(
+        "environment",
+        host.facts.state_dir,
+        _ROOM[settings.lock],
+        unless_exists=f"{path}/pyvenv.cfg",
+    )
     yield Directory(host.path("python"))
     yield Venv(path, settings.interpreter, minimum="3.10", below="3.13")
     yield PythonPackages(path, lock_text(settings))

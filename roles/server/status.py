@@ -23,7 +23,7 @@ _ENGINE = r"""
 rc_frame engine
 rc_repo=$(sh "$rc_supervise" status "$rc_service" 2>/dev/null |
   sed -n 's/^command=.*--model-repository=\([^ ]*\).*/\1/p')
-[ -z "$rc_repo" ] || sed -n '/gpt_model_path/,/}/s/.*string_value: *"\(.*\)".*/\1/p' \
+[ -z "$rc_repo" ] || sed -n 's/.*"gpt_model_path" value: { string_value: "\([^"]*\)".*/\1/p' \
   "$rc_repo/tensorrt_llm/config.pbtxt" 2>/dev/null
 """
 

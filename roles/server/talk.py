@@ -27,22 +27,28 @@ def talk(project: Project, flags: Flags, question: str, sampling: Sampling, *, r
     """
     if raw and not question:
         raise ConfigError("--raw needs a text to go on with", './inv chat --raw "Once upon a time"')
-    session, opened = next(iter(project.look(flags, what=lambda _: [])))
-    host = opened.host
-    with endpoint(host, session.target) as url:
-        if not is_ready(url):
-            raise RolecallError(
-                f"nothing is served on {host.name}: {url} is not ready",
-                "./inv status shows why, ./inv deploy brings it up",
-            )
-        if raw:
-            answer(url, question, sampling)
-            return
-        style = chat_format(session, host)
-        if question:
-            answer(url, style.prompt([{"role": "user", "content": question}]), sampling)
-        else:
-            converse(url, style, sampling)
+    for session, opened in project.look(flags, what=lambda _: []):
+        with endpoint(opened.host, session.target) as url:
+            _talk_to(session, opened.host, url, question, sampling, raw=raw)
+        return
+
+
+def _talk_to(
+    session: Session, host: Host, url: str, question: str, sampling: Sampling, *, raw: bool
+) -> None:
+    if not is_ready(url):
+        raise RolecallError(
+            f"nothing is served on {host.name}: {url} is not ready",
+            "./inv status shows why, ./inv deploy brings it up",
+        )
+    if raw:
+        answer(url, question, sampling)
+        return
+    style = chat_format(session, host)
+    if question:
+        answer(url, style.prompt([{"role": "user", "content": question}]), sampling)
+    else:
+        converse(url, style, sampling)
 
 
 def chat_format(session: Session, host: Host) -> ChatFormat:

@@ -97,7 +97,8 @@ sv_listens() {
 }
 
 sv_probe_unit() {
-  sv_sum=$(sha256sum <"$(sv_unit_file "$sv_unit")" 2>/dev/null) || sv_sum=absent
+  sv_sum=$(sha256sum -- "$(sv_unit_file "$sv_unit")" 2>/dev/null) || sv_sum=absent
+  sv_sum=${sv_sum#\\}
   rc_field unit "${sv_sum%% *}"
   if [ "$(sv_systemctl is-enabled "$sv_unit" 2>/dev/null)" = enabled ]; then
     printf 'enabled=yes\n'

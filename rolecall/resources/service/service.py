@@ -125,11 +125,11 @@ class Service(Resource):
                 raise ConfigError(f"{self.id}: {name} is both in env and in secret_env")
 
     def _check_numbers(self) -> None:
-        for name in ("ready_timeout", "stop_timeout", "restart_delay", "log_keep"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{self.id}: {name} is negative")
-        if self.log_check < 1 or self.log_max_bytes < 1:
-            raise ConfigError(f"{self.id}: log_check and log_max_bytes must be at least 1")
+        least = {"ready_timeout": 0, "stop_timeout": 0, "log_keep": 0}
+        least |= {"restart_delay": 1, "log_check": 1, "log_max_bytes": 1}
+        for name, minimum in least.items():
+            if getattr(self, name) < minimum:
+                raise ConfigError(f"{self.id}: {name} must be at least {minimum}")
         if self.restart_max_delay < self.restart_delay:
             raise ConfigError(f"{self.id}: restart_max_delay is less than restart_delay")
 

@@ -122,9 +122,7 @@ def _byte_level() -> Any:
 
 
 def _digits_then_byte_level() -> Any:
-    return pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), _byte_level()]
-    )
+    return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), _byte_level()])
 
 
 def _llama3() -> Any:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from rolecall.events import (
-    Applying,
     Event,
     HostDone,
     HostStarted,
     Listener,
-    Output,
-    Progress,
     ResourceDone,
     RunStarted,
     Stream,
-    TextDiff,
 )
 from rolecall.output.console import ConsoleListener, screen
 from rolecall.output.plain import Plain
@@ -109,13 +106,20 @@ def console(
     """What the console listener writes: lines without colour, and all of it raw."""
     out = EncodedText(encoding)
     feed(ConsoleListener(screen(out, width), verbosity, log, Clock()), events)
-    return _without_colour(out.getvalue()), out.getvalue()
+    return shown_on_screen(out.getvalue()), out.getvalue()
 
 
-def _without_colour(raw: str) -> list[str]:
-    import re
-
-    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", raw).splitlines()]
-
-
-__all__ = ["Applying", "Output", "Progress", "TextDiff"]
+def shown_on_screen(raw: str) -> list[str]:
+    """The lines a terminal of endless height shows: colours gone, redrawn lines as they end."""
+    rows, row = [""], 0
+    for token in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\n|[^\x1b\r\n]+", raw):
+        if token == "\n":
+            row += 1
+            rows += [""] * (row == len(rows))
+        elif not token.startswith("\x1b"):
+            rows[row] += token
+        elif token.endswith("A"):
+            row = max(0, row - int(token[2:-1] or 1))
+        elif token.endswith("K"):
+            rows[row] = ""
+    return [line.rstrip() for line in rows]

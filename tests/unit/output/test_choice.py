@@ -43,9 +43,14 @@ def test_what_is_asked_for_is_given_on_a_terminal_too(mode: Mode) -> None:
 
 
 def test_the_log_is_told_first(tmp_path: Path) -> None:
+    wanted: list[tuple[Mode, EncodedText]] = [
+        ("auto", Terminal()),
+        ("auto", EncodedText()),
+        ("json", EncodedText()),
+    ]
     names = [
         [type(one).__name__ for one in listeners(mode, 0, tmp_path, "r", out=out, environ=XTERM)]
-        for mode, out in (("auto", Terminal()), ("auto", EncodedText()), ("json", EncodedText()))
+        for mode, out in wanted
     ]
     assert names == [["RunLog", "ConsoleListener"], ["RunLog", "Plain"], ["RunLog", "JsonLines"]]
 

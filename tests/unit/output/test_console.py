@@ -206,12 +206,18 @@ def test_a_terminal_without_unicode_gets_stand_ins() -> None:
 
 
 def test_a_narrow_terminal_gets_lines_for_the_table_and_nothing_beyond_its_width() -> None:
-    events = run_of(
-        ok("file:/" + "long/" * 30), changed("file:/x", Change("a" * 50, "b" * 90, "c"))
-    )
-    lines, _ = console(events, width=40)
+    change = Change("a" * 50, "b" * 90, "c")
+    failure = failed("c:" + "x" * 90, "because of " + "y" * 90, "z" * 90)
+    lines, _ = console(run_of(ok("a:1"), changed("file:/x", change), failure), width=40)
     assert max(map(len, lines)) <= 40
-    assert "localhost  1 ok  1 changed" in lines
+    assert "localhost  1 ok  1 changed  1 failed" in lines
+
+
+def test_a_long_id_stays_in_one_piece_to_be_copied() -> None:
+    long = "file:/" + "folder/" * 30
+    lines, _ = console(run_of(changed(long)), width=40)
+    assert f"  ● changed  {long}" in lines
+    assert "      mode: 644 → 600" in lines
 
 
 def test_messages_at_the_end_stand_below_the_recap() -> None:
@@ -220,8 +226,9 @@ def test_messages_at_the_end_stand_below_the_recap() -> None:
 
 
 def test_a_run_cut_short_says_which_host_is_not_finished() -> None:
-    lines, _ = console([started(), HostStarted(HOST, 2), changed("a:1")])
-    assert "Not finished: localhost." in lines
+    events = [started(), HostStarted(HOST, 2), changed("a:1"), Applying(HOST, "r", "a:2", ())]
+    lines, _ = console(events)
+    assert "Not finished: localhost, in a:2" in lines
 
 
 def test_a_run_that_came_to_nothing_has_no_table_of_zeros() -> None:

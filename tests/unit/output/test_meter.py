@@ -18,7 +18,7 @@ def test_rate_and_time_left_come_from_the_events() -> None:
         meter.update(progress(second * 100e6), float(second))
     assert meter.rate == pytest.approx(100e6)
     assert meter.left == pytest.approx(6.0)
-    assert meter.facts() == ["40 %", "400/1000 MB", "100 MB/s", "6.0 s left"]
+    assert meter.facts() == ["40 %", "0.4/1 GB", "100 MB/s", "6.0 s left"]
 
 
 def test_an_old_pace_does_not_count() -> None:

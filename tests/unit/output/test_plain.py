@@ -65,6 +65,14 @@ def test_check_mode_says_what_changed_means() -> None:
     ]
 
 
+def test_a_run_cut_short_says_which_host_is_not_over() -> None:
+    lines = plain([started(), HostStarted(HOST, 2), Applying(HOST, "r", "a:2", ())])
+    assert lines[-2:] == [
+        "localhost  not over  in a:2",
+        "localhost : ok=0 changed=0 skipped=0 failed=0 unreachable=0",
+    ]
+
+
 def test_a_failure_tells_reason_output_and_what_to_do_next() -> None:
     reason = "its apply ended with status 1\nport 8000 in use"
     lines = plain(run_of(failed("command:go", reason, "stop it"), skipped("file:/x", "after go")))

@@ -23,8 +23,7 @@ HOSTILE = ("a b", "50%", "$HOME", "${X}", "back\\slash", 'quo"te', "quo'te", "li
 
 
 def observed(service: Service, **fields: str) -> Observed:
-    answer = {**service.desired(), **fields}
-    return Observed("", {name: value for name, value in answer.items() if value})
+    return Observed("", {**service.desired(), **fields})
 
 
 def script(service: Service, seen: Observed) -> str:

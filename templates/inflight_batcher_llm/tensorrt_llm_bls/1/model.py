@@ -100,7 +100,7 @@ class TritonPythonModel:
         self._decoupled = pb_utils.using_decoupled_model_transaction_policy(config)
         self._threads = ThreadPoolExecutor(max_workers=max(1, config["max_batch_size"]))
         self._names = (f"bls:{os.getpid()}:{number}" for number in itertools.count())
-        self._senders: dict[str, Any] = {}
+        self._clients: dict[str, Client] = {}
         self._closing = threading.Event()
         self._watch = threading.Thread(target=self._watch_clients, daemon=True)
         self._watch.start()
@@ -111,26 +111,26 @@ class TritonPythonModel:
             # Copies: the memory of the request is given back when this method returns.
             inputs = {tensor.name(): tensor.as_numpy().copy() for tensor in request.inputs()}
             name = next(self._names)
-            self._threads.submit(self._serve, name, inputs, request.get_response_sender())
+            self._threads.submit(self._serve, name, inputs, Client(request.get_response_sender()))
 
     def finalize(self) -> None:
         """End the threads; called when the model is unloaded."""
         self._closing.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _serve(self, name: str, inputs: Arrays, sender: Any) -> None:
-        self._senders[name] = sender
+    def _serve(self, name: str, inputs: Arrays, client: Client) -> None:
+        self._clients[name] = client
         try:
-            self._generate(name, inputs, sender)
+            self._generate(name, inputs, client)
         except StepError as error:
-            _send_error(sender, pb_utils.TritonError.INVALID_ARG, str(error))
+            client.send(_error("INVALID_ARG", str(error)), final=True)
         except Exception as error:
             pb_utils.Logger.log_error(f"tensorrt_llm_bls: {error}")
-            _send_error(sender, pb_utils.TritonError.INTERNAL, str(error))
+            client.send(_error("INTERNAL", str(error)), final=True)
         finally:
-            del self._senders[name]
+            del self._clients[name]
 
-    def _generate(self, name: str, inputs: Arrays, sender: Any) -> None:
+    def _generate(self, name: str, inputs: Arrays, client: Client) -> None:
         if inputs["text_input"].shape[0] != 1:
             raise StepError("inflight batching takes requests with a batch size of 1 only")
         prepared = _call("preprocessing", _renamed(inputs, _TO_PREPROCESSING), _FROM_PREPROCESSING)
@@ -140,18 +140,14 @@ class TritonPythonModel:
         }
         streaming = bool(inputs.get("stream", np.zeros(1)).reshape(-1)[0])
         text = StreamedText(self._accumulate) if streaming else None
-        waiting: Any = None
+        answered = False
         for outputs in self._call_engine(name, engine_inputs):
-            if waiting is not None:
-                sender.send(waiting)
-            waiting = _response(outputs, text)
-        if waiting is None:
+            answered = True
+            client.send(_response(outputs, text), final=not streaming)
+        if not answered:
             raise StepError("tensorrt_llm gave no answer")
-        # One response is always kept, so that the last one carries the final flag.
-        if text is not None and text.held_back():
-            sender.send(waiting)
-            waiting = _text_response(text.rest())
-        sender.send(waiting, flags=FINAL)
+        if text is not None:
+            client.send(_text_response(text.rest()) if text.held_back() else None, final=True)
 
     def _call_engine(self, name: str, inputs: Arrays) -> Iterator[Arrays]:
         request = _request("tensorrt_llm", inputs, _TO_POSTPROCESSING, name)
@@ -165,12 +161,12 @@ class TritonPythonModel:
     def _watch_clients(self) -> None:
         """Stop the generation of every client that has gone away."""
         while not self._closing.wait(CANCEL_CHECK_S):
-            for name, sender in list(self._senders.items()):
+            for name, client in list(self._clients.items()):
                 try:
-                    if sender.is_cancelled():
+                    if client.has_gone():
                         self._stop(name)
-                except Exception as error:  # the sender may be closed by now
-                    pb_utils.Logger.log_verbose(f"tensorrt_llm_bls: {error}")
+                except Exception as error:  # the others are watched on
+                    pb_utils.Logger.log_error(f"tensorrt_llm_bls: {error}")
 
     def _stop(self, name: str) -> None:
         one = np.ones((1, 1), dtype=np.int32)
@@ -182,6 +178,39 @@ class TritonPythonModel:
         }
         for _ in self._call_engine(name, inputs):
             pass
+
+
+class Client:
+    """Where the answer of one request goes.
+
+    Triton 2.51 crashes if a request is asked whether it is cancelled while, or after, its last
+    response is sent, so the two exclude each other.
+    """
+
+    def __init__(self, sender: Any) -> None:
+        self._sender = sender
+        self._lock = threading.Lock()
+        self._open = True
+        self._present = True
+
+    def send(self, response: Any, final: bool) -> None:
+        """Send ``response``, or only the end of the stream if it is None."""
+        with self._lock:
+            if not self._open:
+                return
+            self._open = not final
+            if response is None:
+                self._sender.send(flags=FINAL)
+            else:
+                self._sender.send(response, flags=FINAL if final else 0)
+
+    def has_gone(self) -> bool:
+        """Whether the client has gone away since the last call."""
+        with self._lock:
+            if self._open and self._present and self._sender.is_cancelled():
+                self._present = False
+                return True
+            return False
 
 
 class StreamedText:
@@ -273,6 +302,6 @@ def _arrays(response: Any) -> Arrays:
     return {tensor.name(): tensor.as_numpy() for tensor in response.output_tensors()}
 
 
-def _send_error(sender: Any, code: int, message: str) -> None:
-    error = pb_utils.TritonError(message, code)
-    sender.send(pb_utils.InferenceResponse(error=error), flags=FINAL)
+def _error(code: str, message: str) -> Any:
+    error = pb_utils.TritonError(message, getattr(pb_utils.TritonError, code))
+    return pb_utils.InferenceResponse(error=error)

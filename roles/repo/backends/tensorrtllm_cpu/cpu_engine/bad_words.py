@@ -41,9 +41,7 @@ def without_words(words: Iterable[str]) -> str:
     needed = _minimal(words)
     total = sum(len(word) for word in needed)
     if total > MAX_CHARACTERS:
-        raise RequestError(
-            f"bad words: {total} characters together are more than {MAX_CHARACTERS}"
-        )
+        raise RequestError(f"bad words: {total} characters together are more than {MAX_CHARACTERS}")
     states = _automaton(needed)
     lines = ["root ::= s0"]
     for number, state in enumerate(states):

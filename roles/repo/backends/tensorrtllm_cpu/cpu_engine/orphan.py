@@ -8,11 +8,18 @@ for an answer from the server. The models of the repository use this module too.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from pathlib import Path
 
 _INTERVAL_S = 0.5
+_STUCK_S = 300
+"""For how long Python may stand still (a step of the engine included) before the kernel ends it.
+
+A server that dies within its shared memory can leave a lock there that is never given back.
+"""
+
 _SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -24,6 +31,7 @@ def end_with_parent() -> None:
 
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
+        signal.alarm(_STUCK_S)
         time.sleep(_INTERVAL_S)
     _remove_shared_memory()
     os._exit(1)
