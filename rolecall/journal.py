@@ -61,11 +61,15 @@ def _entry(line: str) -> Entry | None:
 
 
 def created(entries: Iterable[Entry]) -> list[tuple[str, Removal]]:
-    """What was created, each once, in the order of creation."""
+    """What was created, each once, in the order in which it was last created or started.
+
+    A service is begun anew with whatever it is restarted for, so it comes behind that.
+    """
     found: dict[tuple[str, Removal], None] = {}
     for entry in entries:
         if entry.removal:
-            found.setdefault((entry.id, entry.removal))
+            found.pop((entry.id, entry.removal), None)
+            found[entry.id, entry.removal] = None
     return list(found)
 
 

@@ -6,6 +6,18 @@ cd "$here"
 ensure_environment "$here" requirements-test.lock
 bin=$here/.venv/bin
 only=${1:-} match=${2:-}
+# What the tests need beyond Python: a second shell to prove the host side on, and sudo.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  for need in busybox sudo; do
+    command -v "$need" >/dev/null || missing="${missing:-} $need"
+  done
+  if [ -n "${missing:-}" ]; then
+    echo "installing for the tests:$missing" >&2
+    # shellcheck disable=SC2086
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+      --no-install-recommends $missing; } >/dev/null || echo "could not; some tests will skip" >&2
+  fi
+fi
 if [ -z "$only$match" ]; then
   "$bin/ruff" check .
   "$bin/ruff" format --check .

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from rolecall.jobs import detached
 from rolecall.resource import Apply, Observed, Probe, Removal, Resource, Script, ShellFunction
-from rolecall.resources.paths import check_path
+from rolecall.resources.paths import check_path, check_title
 from rolecall.resources.symlink import switch_link
 from rolecall.shell import escape, quote
 
@@ -35,8 +36,8 @@ _FUNCTION = ShellFunction(
 rc_artifact() {{
   if [ ! -r "$1/$2/{MANIFEST}/files" ]; then
     printf 'present=no\\n'
-  elif [ "$(cd -- "$1/$2" && rc_listing)" = "$(cut -d ' ' -f 1,2,4- "$1/$2/{MANIFEST}/files" | sort)" ]
-  then
+  elif [ "$(cd -- "$1/$2" && rc_listing)" = \\
+    "$(cut -d ' ' -f 1,2,4- "$1/$2/{MANIFEST}/files" | sort)" ]; then
     printf 'present=yes\\n'
   else
     printf 'present=damaged\\n'
@@ -75,6 +76,7 @@ class Artifact(Resource):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", check_path(self.root, self.kind))
+        check_title(self.title, self.kind)
 
     @property
     def name(self) -> str:
@@ -129,8 +131,9 @@ class Artifact(Resource):
             f"input.{name}={escape(value)}\n" for name, value in self.all_inputs.items()
         )
         uses = "\n".join(
-            f"""printf '%s"{artifact.title}": {{"digest": "{artifact.digest}", "files_sha256": "%s"}}' \
-"$rc_comma" "$(sha256sum <{quote(f"{artifact.path}/{MANIFEST}/files")} | cut -d ' ' -f 1)"
+            f"""printf '%s"{artifact.title}": {{"digest": "%s", "files_sha256": "%s"}}' \
+"$rc_comma" {artifact.digest} \
+"$(sha256sum <{quote(f"{artifact.path}/{MANIFEST}/files")} | cut -d ' ' -f 1)"
 rc_comma=', '"""
             for artifact in self.uses
         )
@@ -143,18 +146,24 @@ export OUT
 rm -rf -- "$OUT"
 mkdir -p -- "$OUT"
 rc_began=$(date +%s)
-( set -e
+(
 cd -- "$OUT"
 {assignments}
 {self.build}
-) || exit $?
+)
 cd -- "$OUT"
+if [ -n "$(find . -name '*
+*')" ]; then
+  printf 'the build made a file with a newline in its name, which no manifest can hold\\n'
+  exit 1
+fi
 mkdir {MANIFEST}
 printf %s {quote(inputs)} >{MANIFEST}/inputs
-rc_listing | while read -r rc_size rc_mtime rc_path; do
+rc_listing | while IFS= read -r rc_line; do
+  rc_path=./${{rc_line#* ./}}
   rc_sha=-
   [ -L "$rc_path" ] || rc_sha=$(sha256sum <"$rc_path")
-  printf '%s %s %s %s\\n' "$rc_size" "$rc_mtime" "${{rc_sha%% *}}" "$rc_path"
+  printf '%s %s %s\\n' "${{rc_line%% ./*}}" "${{rc_sha%% *}}" "$rc_path"
 done >{MANIFEST}/files
 {{
   printf '{{"artifact": "%s", "digest": "%s",\\n "inputs": %s,\\n' \\
@@ -165,8 +174,17 @@ done >{MANIFEST}/files
   printf '}},\\n "built_at": "%s", "seconds": %s,\\n "outputs": [' \\
     "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(($(date +%s) - rc_began))"
   rc_comma=
-  while read -r rc_size rc_mtime rc_sha rc_path; do
-    rc_path=$(printf '%s' "${{rc_path#./}}" | sed 's/[\\\\"]/\\\\&/g')
+  while IFS= read -r rc_line; do
+    rc_size=${{rc_line%% *}}
+    rc_path=${{rc_line#* ./}}
+    rc_sha=${{rc_line%% ./*}}
+    rc_sha=${{rc_sha##* }}
+    # JSON has no raw control characters; "files" keeps the name as it is.
+    case $rc_path in
+    *[!a-zA-Z0-9._/-]*)
+      rc_path=$(printf %s "$rc_path" | tr '\\001-\\037\\177' '?' | sed 's/[\\\\"]/\\\\&/g')
+      ;;
+    esac
     printf '%s\\n  {{"path": "%s", "size": %s, "sha256": "%s"}}' \\
       "$rc_comma" "$rc_path" "$rc_size" "$rc_sha"
     rc_comma=,
@@ -206,4 +224,4 @@ rm -rf -- {quote(f"{self.path}.damaged")}
 
 
 def _use_name(title: str) -> str:
-    return "USES_" + title.upper().replace("-", "_")
+    return "USES_" + re.sub(r"\W", "_", title.upper(), flags=re.ASCII)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 
 from rolecall.errors import ConfigError
 from rolecall.resource import Probe, ShellFunction
@@ -88,6 +89,19 @@ def check_path(path: str, kind: str) -> str:
             "start it with / or build it with host.path(...)",
         )
     return "/" + posixpath.normpath(path).lstrip("/")
+
+
+def check_title(title: str, kind: str) -> None:
+    """Refuse a title that cannot be the name of a folder and of a job.
+
+    Raises:
+        ConfigError: it holds anything but letters, digits, ``.``, ``_`` and ``-``.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", title):
+        raise ConfigError(
+            f"{kind}: {title!r} cannot be the name of a folder",
+            "use letters, digits, '.', '_' and '-'",
+        )
 
 
 def beside(path: str, suffix: str = "") -> str:

@@ -21,7 +21,7 @@ from rolecall.resource import (
     Script,
     ShellFunction,
 )
-from rolecall.resources.paths import check_path
+from rolecall.resources.paths import check_path, check_title
 from rolecall.resources.symlink import switch_link
 from rolecall.shell import emit, encode, quote
 
@@ -35,17 +35,19 @@ rc_tree() {
     return
   fi
   rc_field current "$(readlink -- "$1/current")"
-  rc_list=$(cd -- "$1/current" 2>/dev/null && find . -name __pycache__ -prune -o -type f -exec sha256sum -- {} + |
-    sort -k 2)
+  rc_list=$(cd -- "$1/current" 2>/dev/null &&
+    find . -name __pycache__ -prune -o -type f -exec sha256sum -- {} + | sort -k 2)
   rc_count=0
-  while read -r rc_sum rc_path; do
-    [ -n "$rc_path" ] || continue
+  while IFS= read -r rc_line; do
+    [ -n "$rc_line" ] || continue
     rc_count=$((rc_count + 1))
-    rc_field "file.${rc_path#./}" "$rc_sum"
+    rc_field "file.${rc_line#* ./}" "${rc_line%% *}"
   done <<RC_LIST
 $rc_list
 RC_LIST
-  printf 'files=%s\n' "$rc_count"
+  rc_other=$({ cd -- "$1/current" 2>/dev/null &&
+    find . -name __pycache__ -prune -o ! -type f ! -type d -print; } | wc -l)
+  printf 'files=%s\n' "$((rc_count + rc_other))"
 }
 """,
 )
@@ -67,8 +69,12 @@ class Tree(Resource):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", check_path(self.root, self.kind))
+        check_title(self.title, self.kind)
+        if len(self.digests) < len(self.files):
+            raise ConfigError(f"tree {self.title}: one of its files is given twice")
         for path, _ in self.files:
-            if path.startswith("/") or ".." in path.split("/") or "=" in path or "\n" in path:
+            plain = path == posixpath.normpath(path) and not path.startswith(("/", ".."))
+            if not plain or set(path) & set("=\n\\"):
                 raise ConfigError(f"tree {self.title}: {path!r} is not a plain relative path")
 
     @property

@@ -29,7 +29,10 @@ SEEDS = range(8)
 def resources(root: Path, home: Path) -> list[Resource]:
     work = str(root)
     first = Artifact(
-        "first", f"{work}/artifacts", (("size", "3"),), "sleep 0.1; echo one >a; mkdir d; echo 2 >d/b"
+        "first",
+        f"{work}/artifacts",
+        (("size", "3"),),
+        "sleep 0.1; echo one >a; mkdir d; echo 2 >d/b",
     )
     second = Artifact(
         "second", f"{work}/artifacts", (), 'sleep 0.1; cp "$USES_FIRST/a" copy', uses=(first,)
@@ -39,7 +42,9 @@ def resources(root: Path, home: Path) -> list[Resource]:
         *(File(f"{work}/file-{number}", f"{number}\n" * 50, "640") for number in range(6)),
         Symlink(f"{work}/link", "file-1"),
         Command("append", f"echo x >>{work}/log; sleep 0.05; touch {work}/made", f"{work}/made"),
-        Job("count", f"sleep 0.1; echo done >{work}/new && mv {work}/new {work}/job", f"{work}/job"),
+        Job(
+            "count", f"sleep 0.1; echo done >{work}/new && mv {work}/new {work}/job", f"{work}/job"
+        ),
         first,
         second,
         Tree("tree", f"{work}/trees", (("a/b.txt", "text\n"), ("c.txt", "more\n"))),
