@@ -61,12 +61,15 @@ class Removed(Resource):
 
 
 def removals(entries: Iterable[journal.Entry]) -> list[tuple[str, Resource]]:
-    """What was created according to a journal, newest first."""
-    return [
-        ("", Removed(what, undo, sudo=undo.sudo))
-        for what, undo in reversed(journal.created(entries))
+    """What was created according to a journal, newest first; before that, no job may run."""
+    created = journal.created(entries)
+    found: list[tuple[str, Resource]] = [
+        ("", Removed(what, undo, sudo=undo.sudo)) for what, undo in reversed(created)
     ]
+    return [("", Removed("jobs", _NO_JOBS)), *found] if found else []
 
+
+_NO_JOBS = Removal('[ -z "$(rc_live_jobs)" ]', "rc_stop_jobs")
 
 #: Said once everything is gone: the lock's release then takes the journal and the jobs along.
 FORGET = '[ ! -d "$rc_home" ] || { rc_lock && rc_forget=1; }'

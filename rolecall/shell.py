@@ -62,7 +62,8 @@ def emit(content: bytes) -> str:
     """Return a command that writes exactly ``content`` to standard output.
 
     Text travels as a quoted word of ``printf``, a builtin without a length limit; anything a
-    word cannot carry travels as base64.
+    word cannot carry travels as base64. ``cat`` writes because it tells why it cannot: of a full
+    disk, dash's ``printf`` says "I/O error" and busybox's nothing.
     """
     try:
         text = content.decode(ENCODING)
@@ -70,4 +71,4 @@ def emit(content: bytes) -> str:
         text = "\0"
     if "\0" in text:
         return f"printf %s {quote(base64.b64encode(content).decode())} | base64 -d"
-    return f"printf %s {quote(text)}"
+    return f"printf %s {quote(text)} | cat"

@@ -18,10 +18,12 @@ find_python() {
 # ensure_environment ROOT LOCK: .venv holds exactly the packages of LOCK. The copy of the lock
 # file inside is written last, so an environment without it is unfinished and made anew.
 ensure_environment() {
-  if cmp -s -- "$1/$2" "$1/.venv/$2"; then return 0; fi
+  if [ -x "$1/.venv/bin/python" ] && cmp -s -- "$1/$2" "$1/.venv/$2"; then return 0; fi
   python=$(find_python) || exit 1
   echo "making $1/.venv from $2 (once; takes a moment)" >&2
-  if [ ! -f "$1/.venv/requirements.lock" ]; then rm -rf -- "$1/.venv"; fi
+  if [ ! -x "$1/.venv/bin/python" ] || [ ! -f "$1/.venv/requirements.lock" ]; then
+    rm -rf -- "$1/.venv"
+  fi
   make_environment "$1" "$2" || {
     echo "error: $1/.venv could not be made; the reason stands above" >&2
     echo "  next: check the network and the free space, then run the same command again" >&2

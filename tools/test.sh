@@ -21,7 +21,7 @@ fi
 if [ -z "$only$match" ]; then
   "$bin/ruff" check .
   "$bin/ruff" format --check .
-  "$bin/mypy"
+  sh tools/types.sh
 fi
 set -- "${only:-tests}"
 if [ -n "$match" ]; then set -- "$@" -k "$match"; fi

@@ -121,7 +121,7 @@ class Convergence:
             elif part.frame.kind == "locked":
                 stop.locked_by = part.text
             elif part.frame.kind == "refused" and not stop.locked_by:
-                raise _refused(self._dialect, [*self._tail, *part.lines])
+                raise _refused(self._dialect, part.lines or self._tail)
             elif part.frame.kind in {"moved", "same", "after", "ready"}:
                 self._hear(part, batch, stop)
         if stop.locked_by:

@@ -80,3 +80,30 @@ rc_follow() {
   fi
   return "$rc_status"
 }
+
+# rc_live_jobs: the names of the jobs that run.
+rc_live_jobs() {
+  for rc_dir in "$rc_home"/jobs/*/; do
+    [ -r "$rc_dir/identity" ] && [ ! -f "$rc_dir/exit" ] || continue
+    rc_alive "$(cat "$rc_dir/identity")" || continue
+    rc_dir=${rc_dir%/}
+    printf '%s\n' "${rc_dir##*/}"
+  done
+}
+
+# rc_stop_jobs: end every job that runs, with all that it started; insist after five seconds.
+rc_stop_jobs() {
+  for rc_signal in TERM KILL; do
+    for rc_name in $(rc_live_jobs); do
+      rc_jobid=$(cat "$rc_home/jobs/$rc_name/identity")
+      rc_pid=${rc_jobid#*:}
+      printf 'stopping job %s\n' "$rc_name"
+      kill -s "$rc_signal" -- "-${rc_pid%%:*}" 2>/dev/null || :
+    done
+    rc_waits=0
+    while [ -n "$(rc_live_jobs)" ] && [ "$rc_waits" -lt 50 ]; do
+      rc_waits=$((rc_waits + 1))
+      sleep 0.1 2>/dev/null || sleep 1
+    done
+  done
+}

@@ -54,10 +54,12 @@ rc_has() {
   done
 }
 
-# rc_journal JSON: append one record; JSON is a comma-separated list of members.
+# rc_journal JSON: append one record; JSON is a comma-separated list of members. cat writes,
+# because it tells why it cannot; printf in dash and busybox does not.
 rc_journal() {
-  printf '{"at":"%s","run":"%s",%s}\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$rc_run" "$1" \
-    >>"$rc_home/journal"
+  cat >>"$rc_home/journal" <<RC_RECORD
+{"at":"$(date -u +%Y-%m-%dT%H:%M:%SZ)","run":"$rc_run",$1}
+RC_RECORD
 }
 
 # rc_mend_journal: end a line that a crash or a full disk cut short, so that no later record is

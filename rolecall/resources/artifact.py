@@ -8,46 +8,17 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from rolecall.jobs import detached
 from rolecall.resource import Apply, Observed, Probe, Removal, Resource, Script, ShellFunction
 from rolecall.resources.paths import check_path, check_title
 from rolecall.resources.symlink import switch_link
-from rolecall.shell import escape, quote
+from rolecall.shell import escape, quote, words
 
-#: Where an artifact keeps its manifest: manifest.json for readers, ``files`` (size, mtime,
-#: sha256, path) for the probe, ``inputs`` for the diff.
-MANIFEST = ".rolecall"
-
-#: ``rc_listing``: size, mtime and path of every output in the current directory, sorted. What
-#: Python caches beside a source that it runs is no output.
-LISTING = f"""
-rc_listing() {{
-  find . '(' -path ./{MANIFEST} -o -name __pycache__ ')' -prune -o '(' -type f -o -type l ')' \\
-    -exec stat -c '%s %Y %n' -- {{}} + | sort
-}}
-"""
-
-_FUNCTION = ShellFunction(
-    "rc_artifact",
-    LISTING
-    + f"""
-rc_artifact() {{
-  if [ ! -r "$1/$2/{MANIFEST}/files" ]; then
-    printf 'present=no\\n'
-  elif [ "$(cd -- "$1/$2" && rc_listing)" = \\
-    "$(cut -d ' ' -f 1,2,4- "$1/$2/{MANIFEST}/files" | sort)" ]; then
-    printf 'present=yes\\n'
-  else
-    printf 'present=damaged\\n'
-  fi
-  [ ! -L "$1/current" ] || rc_field current "$(readlink -- "$1/current")"
-  [ ! -r "$1/current/{MANIFEST}/inputs" ] || cat -- "$1/current/{MANIFEST}/inputs"
-}}
-""",
-    arity=2,
-)
+_SOURCE = Path(__file__).with_suffix(".sh").read_text()
+_FUNCTION = ShellFunction("rc_artifact", _SOURCE, arity=2)
 
 
 @dataclass(frozen=True)
@@ -123,81 +94,27 @@ class Artifact(Resource):
         return Script(f"{detached(f'{self.title}-{self.digest}', self._job())}\n{link}")
 
     def _job(self) -> str:
-        beside = posixpath.join(self.folder, f".building-{self.digest}")
         variables = dict(self.variables)
         variables |= {_use_name(artifact.title): artifact.path for artifact in self.uses}
         assignments = "\n".join(f"{name}={quote(value)}" for name, value in variables.items())
         inputs = "".join(
             f"input.{name}={escape(value)}\n" for name, value in self.all_inputs.items()
         )
-        uses = "\n".join(
-            f"""printf '%s"{artifact.title}": {{"digest": "%s", "files_sha256": "%s"}}' \
-"$rc_comma" {artifact.digest} \
-"$(sha256sum <{quote(f"{artifact.path}/{MANIFEST}/files")} | cut -d ' ' -f 1)"
-rc_comma=', '"""
+        uses = [
+            part
             for artifact in self.uses
-        )
+            for part in (artifact.title, artifact.digest, artifact.path)
+        ]
+        what = [self.folder, self.digest, self.title, inputs, json.dumps(self.all_inputs), *uses]
         return f"""
 LC_ALL=C
 export LC_ALL
-OUT={quote(beside)}
-export OUT
-{LISTING}
-rm -rf -- "$OUT"
-mkdir -p -- "$OUT"
-rc_began=$(date +%s)
-(
-cd -- "$OUT"
+{_SOURCE}
+rc_build_steps() {{
 {assignments}
 {self.build}
-)
-cd -- "$OUT"
-if [ -n "$(find . -name '*
-*')" ]; then
-  printf 'the build made a file with a newline in its name, which no manifest can hold\\n'
-  exit 1
-fi
-mkdir {MANIFEST}
-printf %s {quote(inputs)} >{MANIFEST}/inputs
-rc_listing | while IFS= read -r rc_line; do
-  rc_path=./${{rc_line#* ./}}
-  rc_sha=-
-  [ -L "$rc_path" ] || rc_sha=$(sha256sum <"$rc_path")
-  printf '%s %s %s\\n' "${{rc_line%% ./*}}" "${{rc_sha%% *}}" "$rc_path"
-done >{MANIFEST}/files
-{{
-  printf '{{"artifact": "%s", "digest": "%s",\\n "inputs": %s,\\n' \\
-    {quote(self.title)} {self.digest} {quote(json.dumps(self.all_inputs))}
-  rc_comma=
-  printf ' "uses": {{'
-{uses}
-  printf '}},\\n "built_at": "%s", "seconds": %s,\\n "outputs": [' \\
-    "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(($(date +%s) - rc_began))"
-  rc_comma=
-  while IFS= read -r rc_line; do
-    rc_size=${{rc_line%% *}}
-    rc_path=${{rc_line#* ./}}
-    rc_sha=${{rc_line%% ./*}}
-    rc_sha=${{rc_sha##* }}
-    # JSON has no raw control characters; "files" keeps the name as it is.
-    case $rc_path in
-    *[!a-zA-Z0-9._/-]*)
-      rc_path=$(printf %s "$rc_path" | tr '\\001-\\037\\177' '?' | sed 's/[\\\\"]/\\\\&/g')
-      ;;
-    esac
-    printf '%s\\n  {{"path": "%s", "size": %s, "sha256": "%s"}}' \\
-      "$rc_comma" "$rc_path" "$rc_size" "$rc_sha"
-    rc_comma=,
-  done <{MANIFEST}/files
-  printf '\\n ]}}\\n'
-}} >{MANIFEST}/manifest.json
-cd /
-if [ -e {quote(self.path)} ]; then
-  rm -rf -- {quote(f"{self.path}.damaged")}
-  mv -- {quote(self.path)} {quote(f"{self.path}.damaged")}
-fi
-mv -- "$OUT" {quote(self.path)}
-rm -rf -- {quote(f"{self.path}.damaged")}
+}}
+rc_build {words(what)}
 """
 
     def removal(self, observed: Observed) -> Removal | None:

@@ -68,9 +68,35 @@ rc_venv() {{
   elif [ -d "$1" ] && [ -z "$(ls -A -- "$1" 2>&1)" ]; then printf 'state=empty\n'
   elif [ -e "$1" ] || [ -L "$1" ]; then printf 'state=other\n'
   else printf 'state=absent\n'; fi
-  rc_base=$(command -v -- "$2") || {{ printf 'base=none\n'; return; }}
-  rc_field base "$rc_base"
-  rc_said=$("$rc_base" -I -c '
+  rc_bases "$2" "$3" "$4"
+}}
+# rc_bases CANDIDATES MINIMUM BELOW: describe the first interpreter that will do, or else the
+# first that there is. The names are separated by colons.
+rc_bases() {{
+  rc_first=
+  rc_ifs=$IFS
+  IFS=:
+  for rc_candidate in $1; do
+    IFS=$rc_ifs
+    rc_base=$(command -v -- "$rc_candidate") || continue
+    rc_about=$(rc_about_base "$rc_base")
+    rc_release=${{rc_about#*base_python=}}
+    case $rc_about in
+    *base_venv=yes*)
+      if rc_venv_release "${{rc_release%%"$rc_nl"*}}" "$2" "$3"; then
+        printf '%s\n' "$rc_about"
+        return
+      fi
+      ;;
+    esac
+    : "${{rc_first:=$rc_about}}"
+  done
+  IFS=$rc_ifs
+  printf '%s\n' "${{rc_first:-base=none}}"
+}}
+rc_about_base() {{
+  rc_field base "$1"
+  rc_said=$("$1" -I -c '
 import sys
 try:
     import ensurepip, venv
@@ -89,6 +115,8 @@ _RELEASE = re.compile(r"3\.(\d+)")
 @dataclass(frozen=True)
 class Venv(Resource):
     """A virtual environment at ``path``, made by the interpreter ``python`` of the host.
+
+    Several names may be given, separated by colons; the first that will do is taken.
 
     Its Python is at least ``minimum`` and older than ``below``; otherwise, or when it does not
     work any more because the interpreter went away, it is made anew, without what was installed

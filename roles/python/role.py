@@ -25,9 +25,9 @@ _ROOM = {"cpu": 1200}
 class Python(Settings):
     """Settings of the role ``python``."""
 
-    interpreter: str = "python3"
-    """The Python to make the environment with: 3.10, 3.11 or 3.12, which the pinned wheels
-    are built for. A name on the PATH or an absolute path."""
+    interpreter: str = "python3:python3.12:python3.11:python3.10"
+    """The Python to make the environment with: the first of these that is 3.10, 3.11 or 3.12,
+    which the pinned wheels are built for. Names on the PATH or absolute paths."""
 
     lock: Literal["cpu"] = "cpu"
     """Which lock file of roles/python/locks is installed."""

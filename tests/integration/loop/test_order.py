@@ -62,11 +62,11 @@ def test_a_change_that_its_probe_does_not_confirm_has_failed(tmp_path, home, she
     assert not (tmp_path / "after").exists()
 
 
-def test_an_apply_that_ends_with_an_error_has_failed_whatever_its_probe_says(
-    tmp_path, home, shell
-):
+def test_an_apply_that_ends_with_an_error_has_failed_whatever_its_probe_says(tmp_path, home, shell):
     flag = tmp_path / "flag"
-    act = Act("act", exists(flag), f"for n in $(seq 50); do echo line $n; done; : >'{flag}'; exit 7")
+    act = Act(
+        "act", exists(flag), f"for n in $(seq 50); do echo line $n; done; : >'{flag}'; exit 7"
+    )
     run = converge([act], home, shell=shell)
     assert run.done[act.id].outcome == "failed"
     reason = run.done[act.id].reason.splitlines()
@@ -121,7 +121,11 @@ def test_a_refusal_that_an_earlier_apply_makes_needless_is_not_one(tmp_path, hom
 
 
 def test_a_probe_that_answers_differently_every_time_fails_clearly(tmp_path, home, shell):
-    restless = Act("restless", "echo done=no; read -r up rest </proc/uptime; echo now=$up.$$.$(wc -l <'%s'); echo x >>'%s'" % ((tmp_path / "count",) * 2))
+    restless = Act(
+        "restless",
+        "echo done=no; read -r up rest </proc/uptime; echo now=$up.$$.$(wc -l <'%s'); echo x >>'%s'"
+        % ((tmp_path / "count",) * 2),
+    )
     (tmp_path / "count").touch()
     run = converge([makes(tmp_path / "a"), restless, makes(tmp_path / "b")], home, shell=shell)
     assert run.done[restless.id].outcome == "failed"

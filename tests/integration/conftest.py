@@ -1,0 +1,37 @@
+"""Fixtures of the integration tests: real servers, shared by a whole run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.serving import rig
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> rig.Workshop:
+    """Environment, model, engine and backends; kept in ROLECALL_SERVING_DIR if that is set."""
+    kept = os.environ.get("ROLECALL_SERVING_DIR")
+    return rig.prepare(Path(kept) if kept else tmp_path_factory.mktemp("serving"))
+
+
+@pytest.fixture(scope="session")
+def serving(
+    workshop: rig.Workshop, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[rig.Serving]:
+    """A server in decoupled mode: everything works on it, streaming too."""
+    directory = tmp_path_factory.mktemp("decoupled")
+    with rig.serve(workshop, directory, decoupled_mode=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def published(
+    workshop: rig.Workshop, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[rig.Serving]:
+    """A server with the published recipe's values, not decoupled."""
+    with rig.serve(workshop, tmp_path_factory.mktemp("published")) as running:
+        yield running
