@@ -8,7 +8,8 @@ with ``decoupled_mode`` true:
 
 Each round measures the engine in this process, then the ensemble without streaming, then with it:
 the same prompts, the same number of tokens, the same number of clients in a closed loop. Rounds
-alternate, so that a machine that slows down slows all three down, and medians are compared.
+alternate, so that a machine that slows down slows all three down; the ratio is the median of the
+ratios within each round.
 Client, server and engine share the machine, so the client is kept cheap: one thread, raw HTTP.
 """
 
@@ -107,7 +108,7 @@ class InProcess:
         """Run ``plan``."""
         latencies: list[float] = []
         running: dict[int, tuple[Any, int, float]] = {}
-        left = {client: plan.requests for client in range(plan.clients)}
+        left = dict.fromkeys(range(plan.clients), plan.requests)
         number = 0
         started = time.perf_counter()
         while running or any(left.values()):
@@ -268,14 +269,18 @@ def _print(plan: Plan, results: dict[str, list[Result]]) -> list[dict[str, Any]]
         f"request, medians of {rounds} alternating rounds"
     )
     rows: list[dict[str, Any]] = []
-    base = statistics.median(result.throughput for result in results["in-process"])
     for name, measured in results.items():
         throughput = statistics.median(result.throughput for result in measured)
         latency = statistics.median(result.latency for result in measured)
         spread = [result.throughput for result in measured]
+        ratios = [
+            result.throughput / base.throughput
+            for result, base in zip(measured, results["in-process"], strict=True)
+        ]
+        ratio = statistics.median(ratios)
         print(
             f"  {name:20} {throughput:7.1f} tokens/s ({min(spread):.1f} to {max(spread):.1f})  "
-            f"{latency:6.2f} s a request  ratio {throughput / base:.3f}"
+            f"{latency:6.2f} s a request  ratio {ratio:.3f}"
         )
         rows.append(
             {
@@ -283,7 +288,7 @@ def _print(plan: Plan, results: dict[str, list[Result]]) -> list[dict[str, Any]]
                 "way": name,
                 "tokens_per_second": throughput,
                 "seconds_per_request": latency,
-                "ratio": throughput / base,
+                "ratio": ratio,
             }
         )
     return rows

@@ -17,10 +17,13 @@ from rolecall.resource import (
     Skip,
 )
 from rolecall.resources.absent import Absent
+from rolecall.resources.archive import Extracted
 from rolecall.resources.artifact import Artifact
 from rolecall.resources.command import Command
 from rolecall.resources.directory import Directory
+from rolecall.resources.download import Download
 from rolecall.resources.file import File
+from rolecall.resources.git import GitCheckout
 from rolecall.resources.job import Job
 from rolecall.resources.package import Package
 from rolecall.resources.python_packages import PythonPackages
@@ -46,8 +49,11 @@ __all__ = [
     "Command",
     "ConfigError",
     "Directory",
+    "Download",
+    "Extracted",
     "Facts",
     "File",
+    "GitCheckout",
     "Host",
     "Job",
     "Observed",

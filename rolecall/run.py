@@ -6,7 +6,7 @@ import getpass
 import platform
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from rolecall.facts import Facts, FactsCache
 from rolecall.lock import LOCK_POLL, LockHolder, locked_error
 from rolecall.loop.answers import Answers, parts
 from rolecall.loop.converge import Convergence, mask, probe
-from rolecall.loop.plan import Step, predict
+from rolecall.loop.plan import Prediction, Step, first_failure, not_begun, predict
 from rolecall.loop.preview import text_diffs
 from rolecall.loop.scripts import Dialect, Group, Numbered, definitions, dialect, probe_batch
 from rolecall.resource import Observed, Resource, Skip, diff
@@ -224,8 +224,12 @@ class HostRun:
             )
         if self._options.diff:
             self._show_texts(opened)
+        predictions = predict(opened.steps, opened.answers)
         if self._options.check:
-            self._predict(opened)
+            self._report(opened.steps, predictions)
+            return
+        if doomed := first_failure(opened.steps, predictions):
+            self._report(opened.steps, not_begun(predictions, doomed))
             return
         Convergence(
             self._session,
@@ -246,9 +250,8 @@ class HostRun:
         for resource_id, path, lines in text_diffs(self._session, unmet):
             self._stream.emit(TextDiff(self._name, resource_id, path, lines))
 
-    def _predict(self, opened: Opened) -> None:
-        predictions = predict(opened.steps, opened.answers)
-        for step in opened.steps:
+    def _report(self, steps: Sequence[Step], predictions: Mapping[int, Prediction]) -> None:
+        for step in steps:
             said = predictions[step.number]
             changes = mask(said.changes) if step.resource.secret else said.changes
             self._stream.emit(

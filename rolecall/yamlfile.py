@@ -111,6 +111,9 @@ def read_yaml(path: Path) -> YamlFile:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, _Loader)
         data = yaml.load(text, _Loader)
+        lines: dict[KeyPath, int] = {}
+        if node is not None:
+            _note_lines(node, (), lines)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -126,9 +129,6 @@ def read_yaml(path: Path) -> YamlFile:
         ) from error
     except RecursionError as error:
         raise ConfigError(f"{path}: it is nested too deeply, or contains itself") from error
-    lines: dict[KeyPath, int] = {}
-    if node is not None:
-        _note_lines(node, (), lines)
     return YamlFile(path, {} if data is None else data, lines)
 
 

@@ -1,12 +1,12 @@
 """What tests share: converge resources for real on this machine, and look at what came out.
 
-    from tests.support import converge
+from tests.support import converge
 
-    def test_a_file_is_written(tmp_path):
-        file = File(str(tmp_path / "a"), "text")
-        assert converge([file], tmp_path / "home").outcomes == {file.id: "changed"}
-        again = converge([file], tmp_path / "home")
-        assert again.outcomes == {file.id: "ok"} and again.exchanges == 1
+def test_a_file_is_written(tmp_path):
+    file = File(str(tmp_path / "a"), "text")
+    assert converge([file], tmp_path / "home").outcomes == {file.id: "changed"}
+    again = converge([file], tmp_path / "home")
+    assert again.outcomes == {file.id: "ok"} and again.exchanges == 1
 """
 
 from __future__ import annotations
@@ -127,9 +127,7 @@ def converge(
     return result
 
 
-def assert_contract(
-    resources: Sequence[Resource], home: Path, shell: str = "/bin/sh"
-) -> Result:
+def assert_contract(resources: Sequence[Resource], home: Path, shell: str = "/bin/sh") -> Result:
     """Check predicts, the run changes, the next run changes nothing in one exchange.
 
     Every resource has to be unmet at first. Returns what the changing run did.
@@ -171,8 +169,8 @@ class KillableTarget(LocalTarget):
     def kill(self, home: Path) -> None:
         """SIGKILL the shells, what they run, and the jobs below ``home``."""
         groups = [channel._process.pid for channel in self._channels]
-        for identity in home.glob("jobs/*/identity"):
-            groups.append(int(identity.read_text().split(":")[1]))
+        identities = [path.read_text().split(":") for path in home.glob("jobs/*/identity")]
+        groups += [int(identity[1]) for identity in identities if len(identity) == 3]
         for group in groups:
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
@@ -247,7 +245,7 @@ def tree_digest(*roots: Path) -> str:
         digest.update(os.fsencode(path) + b"\0")
         digest.update(f"{info.st_mode} {info.st_uid} {info.st_gid} {info.st_mtime_ns}\0".encode())
         if stat.S_ISLNK(info.st_mode):
-            digest.update(os.fsencode(os.readlink(path)))
+            digest.update(os.fsencode(path.readlink()))
         elif stat.S_ISREG(info.st_mode):
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from rolecall.errors import ConfigError
@@ -16,6 +16,7 @@ HELP = {
     "skip_tags": "All roles but these, separated by commas.",
     "set": "Override a setting: --set engine.max_batch_size=8 (any number of times).",
     "hosts": "Which hosts: a pattern of the inventory. Default: localhost.",
+    "inventory": "Another inventory: a folder with hosts.yaml, group_vars and host_vars.",
     "json": "One event a line, as JSON.",
     "verbose": "Show all output of what is applied, and every resource.",
     "lock_wait": "How long to wait for another run on the same host, such as 30s or 10m.",
@@ -35,6 +36,7 @@ class Flags:
     skip_tags: str = ""
     set: Sequence[str] = ()
     hosts: str = ""
+    inventory: str = ""
     json: bool = False
     verbose: bool = False
     lock_wait: str = "0"

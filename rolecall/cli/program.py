@@ -12,7 +12,7 @@ from typing import Any
 
 import invoke
 from invoke.exceptions import Exit, ParseError
-from invoke.parser import ParserContext
+from invoke.parser import Argument, ParserContext
 from invoke.program import Program
 
 
@@ -33,6 +33,13 @@ class RolecallTask(invoke.Task):  # type: ignore[type-arg]
         super().__init__(*args, **{**kwargs, "auto_shortflags": False})
         self.optional_positional = optional_positional
         self._short = short or {}
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """Invoke's arguments; invoke uses the help texts up, and we ask for them twice."""
+        texts = dict(self.help)
+        arguments: list[Argument] = super().get_arguments(ignore_unknown_help)
+        self.help = texts
+        return arguments
 
     def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
         """Invoke's options of one argument, with our short flag."""
@@ -55,11 +62,20 @@ class RolecallProgram(Program):
 
     def parse_tasks(self) -> None:
         """Name optional positionals, then parse as invoke does."""
-        self.core.unparsed = name_positionals(
-            self.core.unparsed, self.collection.to_contexts(), self._optional_positionals()
-        )
-        with _usage_errors():
+        tokens = self.core.unparsed
+        with _usage_errors(tokens):
+            self.core.unparsed = name_positionals(
+                tokens, self.collection.to_contexts(), self._optional_positionals()
+            )
             super().parse_tasks()
+            if self.args.dry.value:  # invoke's own, under which every command "succeeds"
+                raise ParseError("--dry is not supported; --check of a task writes nothing")
+
+    def no_tasks_given(self) -> None:
+        """Without a task, say which there are."""
+        self.list_tasks()
+        print("./inv deploy begins; ./inv TASK --help shows the options of a task.")
+        raise Exit
 
     def _optional_positionals(self) -> dict[str, str]:
         return {
@@ -70,13 +86,25 @@ class RolecallProgram(Program):
 
 
 @contextmanager
-def _usage_errors() -> Iterator[None]:
+def _usage_errors(tokens: Sequence[str] = ()) -> Iterator[None]:
     """Exit with status 2 where the command line itself is wrong."""
     try:
         yield
-    except ParseError as error:
+    except (ParseError, ValueError) as error:
+        message = str(error)
+        if not isinstance(error, ParseError):  # int() of an option's value, inside invoke
+            message = f"{_culprit(message, tokens)} is not a whole number"
         hint = "./inv --list shows the tasks, ./inv TASK --help the options of one"
-        raise Exit(f"error: {error}\n  next: {hint}", code=2) from error
+        raise Exit(f"error: {message}\n  next: {hint}", code=2) from error
+
+
+def _culprit(said: str, tokens: Sequence[str]) -> str:
+    """The option and the value that ``int`` complained about, as they were typed."""
+    for before, token in zip(["", *tokens], tokens, strict=False):
+        value = token.partition("=")[2] if token.startswith("--") else token
+        if said.endswith(f": {value!r}"):
+            return token if token.startswith("--") else f"{before} {token}"
+    return said.rpartition(": ")[2]
 
 
 def name_positionals(
@@ -86,6 +114,9 @@ def name_positionals(
 
     ``chat "What is X?"`` becomes ``chat --question "What is X?"``; what is named already, flags
     and their values stay as they are.
+
+    Raises:
+        ParseError: an option that takes a value has none; invoke lets ``--set`` pass.
     """
     by_name = {str(context.name): context for context in contexts}
     result: list[str] = []
@@ -94,6 +125,8 @@ def name_positionals(
     takes_value = False
     for token in tokens:
         if takes_value:
+            if context and token in context.flags:
+                raise _needs_value(result[-1])
             takes_value = False
         elif token.startswith("-") and len(token) > 1:
             flag = context.flags.get(token) if context else None
@@ -107,7 +140,13 @@ def name_positionals(
             context = by_name[token]
             wanted = optional.get(token, "")
         result.append(token)
+    if takes_value:
+        raise _needs_value(result[-1])
     return result
+
+
+def _needs_value(option: str) -> ParseError:
+    return ParseError(f"{option} needs a value and was given none")
 
 
 program = RolecallProgram(version="0.1.0", name="Rolecall", binary="inv", binary_names=["inv"])

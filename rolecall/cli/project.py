@@ -17,6 +17,7 @@ from rolecall.errors import ConfigError, RolecallError
 if TYPE_CHECKING:
     from rolecall.events import Stream
     from rolecall.facts import FactsCache
+    from rolecall.inventory import Inventory
     from rolecall.role import Role
     from rolecall.run import Declare, HostPlan, HostResult, Opened
     from rolecall.session import Session
@@ -41,6 +42,16 @@ class Project:
         """The controller's own records: runs, facts of hosts, logs."""
         return self.root / ".rolecall"
 
+    def inventory(self, flags: Flags) -> Inventory:
+        """The inventory that the options name, or the project's own.
+
+        Raises:
+            ConfigError: it is missing or wrong.
+        """
+        from rolecall.inventory import load_inventory
+
+        return load_inventory(Path(flags.inventory) if flags.inventory else self.root / "inventory")
+
     def load_roles(self, names: Sequence[str] | None = None) -> list[Role[Any]]:
         """Import roles, all or those named."""
         from rolecall.role import Roles
@@ -60,10 +71,9 @@ class Project:
         Raises:
             ConfigError: the inventory, a setting or an option is wrong.
         """
-        from rolecall.inventory import load_inventory
         from rolecall.settings import Override, resolve
 
-        inventory = load_inventory(self.root / "inventory")
+        inventory = self.inventory(flags)
         overrides = [Override.parse(text) for text in flags.set]
         types = self.setting_types()
         names = inventory.match(flags.hosts or DEFAULT_HOSTS)
@@ -73,10 +83,9 @@ class Project:
 
     def host_plans(self, flags: Flags) -> list[HostPlan]:
         """The chosen hosts, each with a way to reach it and its settings."""
-        from rolecall.inventory import load_inventory
         from rolecall.run import HostPlan
 
-        inventory = load_inventory(self.root / "inventory")
+        inventory = self.inventory(flags)
         return [
             HostPlan(
                 _target(name, inventory.variables(name)),

@@ -57,6 +57,7 @@ def converge_task(
         skip_tags: str = "",
         set: Sequence[str] = (),  # noqa: A002
         hosts: str = "",
+        inventory: str = "",
         json: bool = False,
         verbose: bool = False,
         lock_wait: str = "0",
@@ -97,13 +98,14 @@ def why_task(project: Project) -> RolecallTask:
         _: invoke.Context,
         resource: str = "",
         hosts: str = "",
+        inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
     ) -> None:
         """Explain one resource: its probe, what was observed, what is desired, its last change."""
         from rolecall.cli.explain import explain
 
         with reported(project.state):
-            explain(project, resource, Flags(hosts=hosts, set=set))
+            explain(project, resource, Flags(hosts=hosts, inventory=inventory, set=set))
 
     return why
 
@@ -116,13 +118,14 @@ def settings_task(project: Project) -> RolecallTask:
         _: invoke.Context,
         role: str = "",
         hosts: str = "",
+        inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
     ) -> None:
         """List every setting: type, value, default, and where the value came from."""
         from rolecall.cli.show_settings import show_settings
 
         with reported(project.state):
-            show_settings(project, role, Flags(hosts=hosts, set=set))
+            show_settings(project, role, Flags(hosts=hosts, inventory=inventory, set=set))
 
     return settings
 
@@ -136,6 +139,7 @@ def destroy_task(project: Project) -> RolecallTask:
         yes: bool = False,
         check: bool = False,
         hosts: str = "",
+        inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
         json: bool = False,
         verbose: bool = False,

@@ -66,6 +66,21 @@ def predict(steps: Sequence[Step], answers: Mapping[int, Observed]) -> dict[int,
     return predictions
 
 
+def first_failure(steps: Sequence[Step], predictions: Mapping[int, Prediction]) -> Step | None:
+    """The step that is certain to fail whatever is done before it, if there is one."""
+    return next((step for step in steps if predictions[step.number].outcome == "failed"), None)
+
+
+def not_begun(predictions: Mapping[int, Prediction], doomed: Step) -> dict[int, Prediction]:
+    """What a run reports that makes no change, because ``doomed`` cannot be brought about."""
+    return {
+        number: said
+        if said.outcome in {"ok", "failed", "skipped"}
+        else Prediction("skipped", reason=f"not begun: {doomed.resource.id} would fail")
+        for number, said in predictions.items()
+    }
+
+
 def probe_trouble(resource: Resource, observed: Observed) -> Prediction | None:
     """The failure of a probe that answered none of the fields it was asked for, if it did."""
     if any(name in observed.fields for name in resource.desired()):

@@ -91,7 +91,7 @@ class Command(Resource):
         digest = hashlib.sha256(encode(self.script)).hexdigest()
         return Script(
             f"rc_seen=$({{ printf '%s\\n' {digest}; sha256sum -- {words(self.inputs)}; }}"
-            f' | sha256sum)\n{body}\nprintf \'%s\\n\' "${{rc_seen%% *}}" >{quote(self.stamp)}'
+            f" | sha256sum)\n{body}\nprintf '%s\\n' \"${{rc_seen%% *}}\" >{quote(self.stamp)}"
         )
 
     def reads(self) -> frozenset[str]:

@@ -5,11 +5,11 @@ schemes that a redirection may lead to. Ends with 3 when the server refuses, 1 w
 """
 
 import json
-import os
 import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):
@@ -20,7 +20,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
         new = super().redirect_request(req, fp, code, msg, headers, newurl)
         target = urllib.parse.urlsplit(newurl)
         if target.scheme not in schemes:
-            raise urllib.error.URLError("the redirection to %s is refused" % target.scheme)
+            raise urllib.error.URLError(f"the redirection to {target.scheme} is refused")
         if new is not None and target[:2] != urllib.parse.urlsplit(req.full_url)[:2]:
             for name in request["headers"]:
                 new.remove_header(name.capitalize())
@@ -31,14 +31,13 @@ request_file, part, head, allowed = sys.argv[1:5]
 schemes = allowed.split(",")
 with open(request_file) as text:
     request = json.load(text)
-start = os.path.getsize(part) if os.path.exists(part) else 0
+start = Path(part).stat().st_size if Path(part).exists() else 0
 asked = urllib.request.Request(request["url"], headers=request["headers"])
 if start:
-    asked.add_header("Range", "bytes=%d-" % start)
+    asked.add_header("Range", f"bytes={start}-")
 try:
     with urllib.request.build_opener(Redirects).open(asked, timeout=60) as answer:
-        with open(head, "w") as out:
-            out.write(str(answer.headers))
+        Path(head).write_text(str(answer.headers))
         expected = answer.headers.get("Content-Length")
         got = 0
         with open(part, "ab" if answer.status == 206 else "wb") as out:
@@ -50,10 +49,10 @@ try:
                 out.flush()
                 got += len(data)
         if expected is not None and got != int(expected):
-            sys.exit("the connection broke off after %d of %s bytes" % (got, expected))
+            sys.exit(f"the connection broke off after {got} of {expected} bytes")
 except urllib.error.HTTPError as error:
     print(error.code)
-    print("the server answered %d %s" % (error.code, error.reason), file=sys.stderr)
+    print(f"the server answered {error.code} {error.reason}", file=sys.stderr)
     sys.exit(3)
 except OSError as error:
     sys.exit(str(error))

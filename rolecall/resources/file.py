@@ -109,4 +109,3 @@ def remove_path(path: str, observed: Observed, *, sudo: bool) -> Removal | None:
         return None
     name = quote(path)
     return Removal(f"[ ! -e {name} ] && [ ! -L {name} ]", f"rm -f -- {name}", sudo)
-

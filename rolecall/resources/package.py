@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from rolecall.errors import ConfigError
@@ -18,7 +19,7 @@ from rolecall.resource import (
     Script,
     ShellFunction,
 )
-from rolecall.shell import quote
+from rolecall.shell import quote, words
 
 #: Seconds to wait for another package manager to finish.
 LOCK_TIMEOUT = 600
@@ -31,8 +32,8 @@ rc_package() {
   if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
     rc_manager=apt
     rc_native=$(dpkg --print-architecture)
-    rc_found=$(dpkg-query -W -f '${Package}:${Architecture} ${db:Status-Status} ${db:Status-Eflag} ${Version}\n' \
-      -- "$@" 2>/dev/null)
+    rc_format='${Package}:${Architecture} ${db:Status-Status} ${db:Status-Eflag} ${Version}\n'
+    rc_found=$(dpkg-query -W -f "$rc_format" -- "$@" 2>/dev/null)
   elif command -v rpm >/dev/null && command -v dnf >/dev/null; then
     rc_manager=dnf
     rc_found=$(
@@ -54,7 +55,10 @@ rc_package() {
     rc_rest=
     case $rc_p in
     *:*) set -- "$rc_p " ;;
-    *) if [ -n "$rc_native" ]; then set -- "$rc_p:$rc_native " "$rc_p:all "; else set -- "$rc_p:"; fi ;;
+    *)
+      set -- "$rc_p:"
+      [ -z "$rc_native" ] || set -- "$rc_p:$rc_native " "$rc_p:all "
+      ;;
     esac
     for rc_q; do
       case $rc_found in
@@ -113,7 +117,7 @@ class Package(Resource):
         if not _NAME.fullmatch(self.package):
             raise ConfigError(
                 f"package: {self.package!r} is not the name of a package",
-                "give the bare name, such as openmpi-bin, or NAME:ARCH; a version has its own field",
+                "give the bare name or NAME:ARCH; a version has a field of its own",
             )
         if self.version is not None and not _VERSION.fullmatch(self.version):
             raise ConfigError(f"package {self.package}: {self.version!r} is not a version")
@@ -181,104 +185,38 @@ def _manual(manager: str, verb: str, package: str) -> str:
     return f"{'apt-get' if manager == 'apt' else 'dnf'} {verb} {package}"
 
 
-# rc_try COMMAND...: run it, its output shown as it comes and kept to see what went wrong.
-_TRY = r"""
-rc_kept=$(mktemp)
-trap 'rm -f -- "$rc_kept"' EXIT
-rc_try() {
-  rc_status=0
-  { { { "$@" 2>&1; printf '%s\n' "$?" >&3; } | tee -- "$rc_kept" >&4; } 3>"$rc_kept.status"; } 4>&1
-  read -r rc_status <"$rc_kept.status" || rc_status=1
-  rm -f -- "$rc_kept.status"
-  [ "$rc_status" = 0 ]
-}
-rc_said() { grep -qE -- "$1" "$rc_kept"; }
-"""
-
-_EXPLAIN = r"""
-rc_offline=
-rc_explain() {
-  if rc_said 'No space left|enough free space|needs [0-9]+[KMG]B'; then
-    printf '%s\n' 'the disk of this host is full: free some space and run again'
-  elif [ -n "$rc_offline" ] || rc_said 'resolv|onnection (failed|refused|timed out)|ould not connect|Network is unreachable|Curl error|Cannot download'; then
-    printf '%s\n' 'the package sources cannot be reached: check the network, the name service and the proxy of this host'
-  elif rc_said 'Could not get lock|Unable to acquire'; then
-    printf '%s\n' 'another package manager has kept its lock all the time: wait for it to finish and run again'
-  elif rc_said 'Unable to locate package|has no installation candidate|No match for argument|Unable to find a match'; then
-    printf 'no package source of this host offers %s: check the name, or add the source that has it\n' "$1"
-  elif rc_said 'Version .* was not found'; then
-    printf 'no package source of this host offers this version of %s; it has:\n' "$1"
-    apt-cache madison -- "$1" || :
-  fi
-}
-"""
+_SCRIPT = Path(__file__).with_name("package.sh")
 
 
 def _apt(package: Package, verb: str) -> str:
-    name = quote(package.package)
-    wanted = quote(f"{package.package}={package.version}" if package.version else package.package)
-    flags = "--no-install-recommends --allow-downgrades --allow-change-held-packages"
-    flags = flags if package.version else "--no-install-recommends"
-    if verb == "remove":
-        wanted, flags = name, ""
-    return f"""{_TRY}{_EXPLAIN}
-DEBIAN_FRONTEND=noninteractive
-export DEBIAN_FRONTEND
-rc_apt() {{
-  rc_try apt-get -y -o DPkg::Lock::Timeout={LOCK_TIMEOUT} -o Dpkg::Use-Pty=0 \\
-    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" && return
-  rc_said 'dpkg was interrupted' || return 1
-  dpkg --force-confdef --force-confold --configure -a
-  rc_try apt-get -y -o DPkg::Lock::Timeout={LOCK_TIMEOUT} -o Dpkg::Use-Pty=0 \\
-    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
-}}
-rc_flags={quote(flags)}
-case $(dpkg-query -W -f '${{db:Status-Eflag}}' -- {name} 2>/dev/null) in
-*reinstreq*) rc_flags="$rc_flags --reinstall" ;;
-esac
-if ! rc_apt {verb} $rc_flags -- {wanted}; then
-  rc_retry=
-  if rc_said 'Unable to locate|no installation candidate|was not found|Failed to fetch|Unable to fetch'; then
-    rc_retry=1
-    rc_apt update || {{ rc_explain {name}; exit 1; }}
-    ! rc_said 'Failed to fetch' || rc_offline=1
-  fi
-  [ -n "$rc_retry" ] && rc_apt {verb} $rc_flags -- {wanted} || {{ rc_explain {name}; exit 1; }}
-fi
-if [ {verb} = install ]; then
-  case $(dpkg-query -W -f '${{db:Status-Status}}' -- {name} 2>/dev/null) in
-  installed*) ;;
-  *) printf '%s is not a package but a name that others provide: declare one of those\\n' {name} ;;
-  esac
-fi"""
+    name = package.package
+    options = ["--no-install-recommends"] if verb == "install" else []
+    if package.version:
+        options += ["--allow-downgrades", "--allow-change-held-packages"]
+    wanted = f"{name}={package.version}" if package.version else name
+    call = words([name, str(LOCK_TIMEOUT), verb, *options, wanted])
+    return f"{_SCRIPT.read_text()}\nrc_apt_do {call}"
 
 
 def _dnf(package: Package, verb: str) -> str:
     base, _, arch = package.package.partition(":")
     full = base + (f"-{package.version}" if package.version else "") + (f".{arch}" if arch else "")
-    if verb == "install" and package.version:
-        # dnf install does not go back to an older version; downgrade does nothing else
-        command = (
-            f"rc_try dnf -y --setopt=install_weak_deps=False install {quote(full)} && "
-            f"rpm -q {quote(full)} >/dev/null || rc_try dnf -y downgrade {quote(full)}"
-        )
-    elif verb == "install":
-        command = f"rc_try dnf -y --setopt=install_weak_deps=False install {quote(full)}"
-    else:
-        command = f"rc_try dnf -y --noautoremove remove {quote(full)}"
-    return f"{_TRY}{_EXPLAIN}\n{{ {command}; }} || {{ rc_explain {quote(base)}; exit 1; }}"
+    pinned = "pinned" if package.version else ""
+    return f"{_SCRIPT.read_text()}\nrc_dnf_do {words([base, verb, full, pinned])}"
 
 
 def _undo_apt(name: str) -> tuple[str, str]:
     """Something else may depend on it by now: then it stays, as a package that came along."""
     gone = (
-        f'case $(dpkg-query -W -f \'${{db:Status-Status}}\' -- {name} 2>/dev/null) in '
+        f"case $(dpkg-query -W -f '${{db:Status-Status}}' -- {name} 2>/dev/null) in "
         f"''|not-installed|config-files) true ;; "
         f'*) [ -n "$(apt-mark showauto -- {name} 2>/dev/null)" ] ;; esac'
     )
     script = f"""DEBIAN_FRONTEND=noninteractive
 export DEBIAN_FRONTEND
-rc_others=$(apt-get -s remove -- {name} | sed -n 's/^Remv \\([^ ]*\\) .*/\\1/p' | grep -vxF -- {name} || :)
+rc_others=$(
+  apt-get -s remove -- {name} | sed -n 's/^Remv \\([^ ]*\\) .*/\\1/p' | grep -vxF -- {name} || :
+)
 if [ -n "$rc_others" ]; then
   printf '%s stays, since these packages need it: %s\\n' {name} "$(printf '%s ' $rc_others)"
   apt-mark auto -- {name}

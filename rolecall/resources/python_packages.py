@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -172,7 +173,7 @@ class PythonPackages(Resource):
             text = f"--only-binary :all:\n{text}"
         script = (
             f"rc_venv={quote(self.venv)}\nrc_markers={quote(self._markers())}\n"
-            f"rc_total={len(list(pins(self.requirements)))}\n"
+            f"rc_total={len(pins(self.requirements))}\n"
             f"rc_requirements() {{\n{emit(encode(text))}\n}}\n{_INSTALL.read_text()}"
         )
         digest = hashlib.sha256(encode(f"{self.venv}\0{text}")).hexdigest()[:16]
@@ -202,17 +203,22 @@ class PythonPackages(Resource):
         return frozenset({f"{self.venv}/**"})
 
 
-def pins(requirements: str) -> Iterator[Pin]:
+@lru_cache(maxsize=32)
+def pins(requirements: str) -> tuple[Pin, ...]:
     """The packages of a fully pinned and hashed list of requirements.
 
     Raises:
         ConfigError: a line is not pinned, has no hash, or is an option that a lock file for
             another machine cannot have.
     """
+    return tuple(_pins(requirements))
+
+
+def _pins(requirements: str) -> Iterator[Pin]:
     for number, line in _logical_lines(requirements):
         where = f"requirements, line {number}"
         if line.startswith("-"):
-            if not line.replace("=", " ").split()[0] in _OPTIONS:
+            if line.replace("=", " ").split()[0] not in _OPTIONS:
                 raise ConfigError(
                     f"{where}: the option {line.split()[0]} cannot be used here: {line}",
                     f"only these can: {', '.join(_OPTIONS)}",

@@ -136,7 +136,8 @@ class Venv(Resource):
         for release in (self.minimum, self.below):
             if not _RELEASE.fullmatch(release):
                 raise ConfigError(
-                    f"venv {self.path}: {release!r} is not a release of Python 3", "write it as 3.12"
+                    f"venv {self.path}: {release!r} is not a release of Python 3",
+                    "write it as 3.12",
                 )
         if not self.python or self.python.startswith("-"):
             raise ConfigError(f"venv {self.path}: {self.python!r} is not an interpreter")
@@ -148,9 +149,7 @@ class Venv(Resource):
 
     def probe(self) -> Probe:
         """Whether it is whole, works, and has a Python that is supported."""
-        return Probe(
-            _FUNCTION, (self.path, self.python, _minor(self.minimum), _minor(self.below))
-        )
+        return Probe(_FUNCTION, (self.path, self.python, _minor(self.minimum), _minor(self.below)))
 
     def desired(self) -> Mapping[str, str]:
         """Whole, working and supported."""

@@ -59,6 +59,7 @@ def chat_task(project: Project) -> RolecallTask:
         top_p: str = "",
         seed: str = "",
         hosts: str = "",
+        inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
     ) -> None:
         """Ask the served model; the answer comes token by token, Ctrl-C stops it."""
@@ -73,7 +74,8 @@ def chat_task(project: Project) -> RolecallTask:
                 _number("top-p", top_p, float),
                 _number("seed", seed, int),
             )
-            talk(project, Flags(hosts=hosts, set=set), question, sampling, raw=raw)
+            flags = Flags(hosts=hosts, inventory=inventory, set=set)
+            talk(project, flags, question, sampling, raw=raw)
 
     return chat
 
@@ -92,6 +94,7 @@ def status_task(project: Project) -> RolecallTask:
     def status(
         _: invoke.Context,
         hosts: str = "",
+        inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
         json: bool = False,
     ) -> None:
@@ -99,7 +102,8 @@ def status_task(project: Project) -> RolecallTask:
         from roles.server.status import show_status
 
         with reported(project.state, json=json):
-            serving = show_status(project, Flags(hosts=hosts, set=set), json=json)
+            flags = Flags(hosts=hosts, inventory=inventory, set=set)
+            serving = show_status(project, flags, json=json)
         if not serving:
             raise Exit(code=1)
 
@@ -111,6 +115,7 @@ def _switch_task(project: Project, name: str, doc: str, *, on: bool) -> Rolecall
         _: invoke.Context,
         check: bool = False,
         hosts: str = "",
+        inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
         json: bool = False,
         verbose: bool = False,
@@ -140,13 +145,15 @@ def logs_task(project: Project) -> RolecallTask:
         follow: bool = False,
         lines: int = 50,
         hosts: str = "",
+        inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
     ) -> None:
         """Show the server's log."""
         from roles.server.logs import show_logs
 
         with reported(project.state):
-            show_logs(project, Flags(hosts=hosts, set=set), lines=lines, follow=follow)
+            flags = Flags(hosts=hosts, inventory=inventory, set=set)
+            show_logs(project, flags, lines=lines, follow=follow)
 
     return logs
 

@@ -42,7 +42,9 @@ def fresh(folder: Path) -> Path:
 def test_hostile_names_contents_and_targets_survive(folder, shell):
     program = find_shell(shell, folder)
     cases = st.lists(
-        st.tuples(names, contents, values.filter(bool), names), min_size=1, max_size=8,
+        st.tuples(names, contents, values.filter(bool), names),
+        min_size=1,
+        max_size=8,
         unique_by=lambda case: case[0],
     )
 
@@ -74,12 +76,12 @@ def test_hostile_names_contents_and_targets_survive(folder, shell):
             data = content if isinstance(content, bytes) else encode(content)
             assert Path(f"{room}/{name}/{inner}").read_bytes() == data
             assert Path(f"{room}/copy of {name}").read_bytes() == data
-            assert os.readlink(encode(f"{room}/link {name}")) == encode(target)
-            assert len(os.listdir(room)) == 4
+            assert os.fsencode(os.readlink(f"{room}/link {name}")) == encode(target)  # noqa: PTH115
+            assert len(list(Path(room).iterdir())) == 4
         settled(resources, home, program)
         removed = [Absent(f"{base}/{number}") for number in range(len(items))]
         assert set(converge(removed, home, shell=program).outcomes.values()) == {"changed"}
-        assert sorted(os.listdir(base)) == ["home", "home-controller"]
+        assert {item.name for item in base.iterdir()} == {"home", "home-controller"}
         shutil.rmtree(base)
 
     check()
@@ -171,7 +173,9 @@ def test_check_writes_nothing_and_the_run_keeps_its_word(folder, shell):
             if said == "ok":
                 assert did in {"ok", "skipped"}, (id_, ran.text)
             elif said == "would change":
-                assert did in {"changed", "failed", "skipped"}, (id_, ran.text)
+                # an earlier change of the very same path may do what a command is for
+                done_by_others = {"ok"} if id_.startswith("command:") else set()
+                assert did in {"changed", "failed", "skipped"} | done_by_others, (id_, ran.text)
             elif said == "failed":
                 assert did in {"failed", "skipped"}, (id_, ran.text)
         if not conflicting(items) and "failed" not in ran.outcomes.values():

@@ -82,5 +82,3 @@ def test_any_bytes_are_emitted_exactly(folder, shell):
 def test_a_nul_byte_is_refused_with_a_reason():
     with pytest.raises(ConfigError, match="NUL"):
         quote("a\0b")
-
-

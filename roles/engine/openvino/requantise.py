@@ -48,13 +48,13 @@ def requantise(source: Source, target: Path, quantization: Quantization) -> None
     try:
         _copy_metadata(source, writer, quantization)
         types = [_target_type(tensor, quantization) for tensor in source.reader.tensors]
-        for tensor, kind in zip(source.reader.tensors, types):
+        for tensor, kind in zip(source.reader.tensors, types, strict=True):
             _announce(writer, tensor, kind)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
         progress = Progress("re-quantising", total=len(types), unit="tensors")
-        for tensor, kind in zip(source.reader.tensors, types):
+        for tensor, kind in zip(source.reader.tensors, types, strict=True):
             writer.write_tensor_data(_converted(tensor, kind))
             progress.advance()
     finally:

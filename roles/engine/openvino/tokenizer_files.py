@@ -101,14 +101,14 @@ def build_tokenizer(source: Source) -> Tokenizer:
     tokenizer.add_special_tokens(
         [
             AddedToken(token, special=True, normalized=False)
-            for token, kind in zip(tokens, kinds)
+            for token, kind in zip(tokens, kinds, strict=False)
             if kind == _CONTROL
         ]
     )
     tokenizer.add_tokens(
         [
             AddedToken(token, special=False, normalized=False)
-            for token, kind in zip(tokens, kinds)
+            for token, kind in zip(tokens, kinds, strict=False)
             if kind == _USER_DEFINED
         ]
     )

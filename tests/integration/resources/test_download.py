@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import os
 import random
@@ -39,7 +40,7 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 server.answer(self)
 
             def log_message(self, *args: object) -> None:
@@ -203,10 +204,8 @@ def test_credentials_reach_the_first_server_and_nobody_else(tmp_path, server, to
     def look() -> None:
         while not over.wait(0.01):
             for process in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
+                with contextlib.suppress(OSError):
                     seen.add(process.read_bytes().decode(errors="replace"))
-                except OSError:
-                    continue
 
     watcher = threading.Thread(target=look)
     watcher.start()

@@ -186,5 +186,7 @@ def test_hooks_of_the_surroundings_do_not_run(tmp_path, origin, monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.hooksPath")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(hooks))
     monkeypatch.setenv("GIT_DIR", str(origin.folder / ".git"))
-    assert_contract([GitCheckout(str(tmp_path / "co"), origin.url, origin.first)], tmp_path / "home")
+    assert_contract(
+        [GitCheckout(str(tmp_path / "co"), origin.url, origin.first)], tmp_path / "home"
+    )
     assert not (tmp_path / "ran").exists()

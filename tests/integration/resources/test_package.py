@@ -161,7 +161,9 @@ def test_an_unknown_package_fails_with_the_reason_and_a_way_out(tmp_path, source
     package = Package("rolecall-no-such-package", sudo=True)
     result = converge([package], tmp_path / "home")
     assert result.outcomes[package.id] == "failed"
-    assert "no package source of this host offers rolecall-no-such-package" in result.reason(package)
+    assert "no package source of this host offers rolecall-no-such-package" in result.reason(
+        package
+    )
 
 
 @needs_apt
@@ -202,13 +204,27 @@ def ordinary_user_path(tmp_path, monkeypatch):
         pytest.skip("dpkg is not installed")
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("dpkg-query", "dpkg", "apt-get", "readlink", "ln", "rm", "mkdir", "sed", "cut",
-                 "date", "uname", "nproc", "sh", "cat"):
+    for name in (
+        "dpkg-query",
+        "dpkg",
+        "apt-get",
+        "readlink",
+        "ln",
+        "rm",
+        "mkdir",
+        "sed",
+        "cut",
+        "date",
+        "uname",
+        "nproc",
+        "sh",
+        "cat",
+    ):
         found = shutil.which(name)
         assert found
         (folder / name).symlink_to(found)
     fake_id = folder / "id"
-    fake_id.write_text("#!/bin/sh\n[ \"$1\" = -un ] && echo someone || echo 1000\n")
+    fake_id.write_text('#!/bin/sh\n[ "$1" = -un ] && echo someone || echo 1000\n')
     fake_id.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))
 

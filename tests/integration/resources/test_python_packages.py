@@ -185,7 +185,9 @@ def test_a_version_that_no_index_has_is_named(tmp_path, venv, index):
     line = index.add("demo", "1.0").replace("1.0", "9.9")
     packages = PythonPackages(str(venv), line)
     result = converge([packages], tmp_path / "home")
-    assert "demo==9.9: the package index of this host has no such version" in result.reason(packages)
+    assert "demo==9.9: the package index of this host has no such version" in result.reason(
+        packages
+    )
 
 
 def test_a_full_disk_is_said_to_be_one(tmp_path, pristine, index):

@@ -19,7 +19,7 @@ NEVER = -1
 """An end token that is none: the answer has its full length."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The server answered with an error."""
 
     def __init__(self, status: int, body: str) -> None:
@@ -29,7 +29,7 @@ class Refused(Exception):
 
 
 def generate(serving: Serving, model: str = "ensemble", **fields: Any) -> dict[str, Any]:
-    """POST to ``generate``; the JSON of the answer. Raises ``Refused``."""
+    """POST to ``generate``; the JSON of the answer. Raises ``RefusedError``."""
     answer: dict[str, Any] = json.loads(_post(serving, f"{model}/generate", fields))
     return answer
 
@@ -40,7 +40,7 @@ def text(serving: Serving, model: str = "ensemble", **fields: Any) -> str:
 
 
 def stream(serving: Serving, model: str = "ensemble", **fields: Any) -> list[dict[str, Any]]:
-    """POST to ``generate_stream``; the JSON of each event. Raises ``Refused``."""
+    """POST to ``generate_stream``; the JSON of each event. Raises ``RefusedError``."""
     body = _post(serving, f"{model}/generate_stream", {"stream": True, **fields})
     return [json.loads(event[6:]) for event in body.split("\n\n") if event.startswith("data: ")]
 
@@ -78,7 +78,7 @@ def _post(serving: Serving, endpoint: str, fields: dict[str, Any]) -> str:
         with urllib.request.urlopen(request, timeout=180) as response:
             return str(response.read().decode())
     except urllib.error.HTTPError as error:
-        raise Refused(error.code, error.read().decode()) from None
+        raise RefusedError(error.code, error.read().decode()) from None
 
 
 def _body(fields: dict[str, Any]) -> bytes:

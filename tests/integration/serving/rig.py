@@ -6,6 +6,7 @@ and the engine are made once.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -148,7 +149,7 @@ def render(target: Path, values: Mapping[str, Any]) -> None:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined
     )
-    environment.filters["pbtxt"] = lambda value: str(value).replace("\\", "\\\\").replace('"', '\\"')
+    environment.filters["pbtxt"] = lambda value: json.dumps(str(value), ensure_ascii=False)[1:-1]
     for template in sorted(TEMPLATES.glob("*/config.pbtxt.j2")):
         model = template.parent.name
         (target / model / "1").mkdir(parents=True)
@@ -166,7 +167,7 @@ def serve(workshop: Workshop, directory: Path, **overrides: Any) -> Iterator[Ser
     render(repository, variables(workshop, overrides))
     process, serving = start(workshop, repository, directory / "server.log")
     try:
-        _wait_ready(process, serving)
+        wait_ready(process, serving)
         yield serving
     finally:
         _end(process)
@@ -216,13 +217,14 @@ def start(
     return process, serving
 
 
-def _wait_ready(process: subprocess.Popen[bytes], serving: Serving) -> None:
+def wait_ready(process: subprocess.Popen[bytes], serving: Serving) -> None:
+    """Wait until the server answers; fails with the end of its log if it does not."""
     deadline = time.monotonic() + START_DEADLINE_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(f"{serving.http}/v2/health/ready", timeout=2):
                 return
-        except OSError:
+        except OSError:  # noqa: PERF203
             time.sleep(0.2)
     tail = serving.log_path.read_text(errors="replace")[-4000:]
     raise AssertionError(f"the server is not ready (exit code {process.poll()}):\n{tail}")

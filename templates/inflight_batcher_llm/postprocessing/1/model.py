@@ -4,10 +4,11 @@ Tensor names follow tensorrtllm_backend at da59830. Each response of a stream is
 so ``tensorrt_llm`` must not end one within a character: the CPU backend sees to that.
 
 Cancellation: Triton 2.51 does not tell the running step of an ensemble that the client is gone,
-but it marks the *next* step's request as cancelled (core r24.10, ``EnsembleContext::ScheduleSteps``).
-For a stream that is this model's. So the CPU backend puts a ticket, the number by which it can be
-stopped, into the first value of the context logits, which nobody asked for and are zero otherwise;
-here it is read, cleared, and if the client is gone handed back with a ``stop`` request.
+but it marks the *next* step's request as cancelled (core r24.10, ensemble_scheduler.cc,
+``ScheduleSteps``). For a stream that is this model's. So the CPU backend puts a ticket, the number
+by which it can be stopped, into the first value of the context logits, which nobody asked for and
+are zero otherwise; here it is read, cleared, and if the client is gone handed back with a ``stop``
+request.
 """
 
 from __future__ import annotations
@@ -63,16 +64,14 @@ class TritonPythonModel:
                 tensors.append(pb_utils.Tensor(output, inputs[name]))
         return pb_utils.InferenceResponse(output_tensors=tensors)
 
-    def _texts(
-        self, tokens: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]
-    ) -> list[bytes]:
+    def _texts(self, tokens: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]) -> list[bytes]:
         """The text of each beam of each sequence, in order."""
         rows = tokens.reshape(lengths.size, tokens.shape[-1])
         return [
             self._tokenizer.decode(
                 row[:length].tolist(), skip_special_tokens=self._skip_special_tokens
             ).encode("utf-8")
-            for row, length in zip(rows, lengths.reshape(-1).tolist())
+            for row, length in zip(rows, lengths.reshape(-1).tolist(), strict=True)
         ]
 
 

@@ -72,7 +72,7 @@ class Encoder:
                 f"{len(words)} embedding_bias_words, but {len(weights)} embedding_bias_weights"
             )
         bias = np.zeros((1, self.tokenizer.get_vocab_size()), dtype=np.float32)
-        for word, weight in zip(words, weights):
+        for word, weight in zip(words, weights, strict=True):
             for index in self.ids(word):
                 bias[0, index] += weight
         return bias

@@ -165,7 +165,7 @@ class TritonPythonModel:
                 try:
                     if client.has_gone():
                         self._stop(name)
-                except Exception as error:  # the others are watched on
+                except Exception as error:  # noqa: PERF203 - the others are watched on
                     pb_utils.Logger.log_error(f"tensorrt_llm_bls: {error}")
 
     def _stop(self, name: str) -> None:

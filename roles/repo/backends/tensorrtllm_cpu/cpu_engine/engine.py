@@ -43,9 +43,17 @@ class Failure(enum.Enum):
 class Client(Protocol):
     """Where the answer of one request goes. Called by the engine thread only."""
 
-    def is_cancelled(self) -> bool: ...
-    def deliver(self, beams: list[Tokens], final: bool) -> None: ...
-    def fail(self, failure: Failure, message: str) -> None: ...
+    def is_cancelled(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        ...
+
+    def deliver(self, beams: list[Tokens], final: bool) -> None:
+        """Send ``beams``, the best first; ``final``: nothing comes after it."""
+        ...
+
+    def fail(self, failure: Failure, message: str) -> None:
+        """Send an error; nothing comes after it."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import RequestError
-from .settings import Settings
+from .settings import EngineLimits, Settings
 from .word_lists import Word, unpack
 
 Tensors = Mapping[str, npt.NDArray[Any]]
@@ -78,19 +78,7 @@ def read_request(tensors: Tensors, settings: Settings) -> Generation:
             raise RequestError("inflight batching takes requests with a batch size of 1 only")
     _refuse_unsupported(tensors)
     limits = settings.limits
-    input_ids = tuple(tensors["input_ids"].reshape(-1).tolist())
-    length = int(_scalar(tensors, "input_lengths", len(input_ids)))
-    if not 0 <= length <= len(input_ids):
-        raise RequestError(f"input_lengths {length} does not fit {len(input_ids)} input_ids")
-    input_ids = input_ids[:length]
-    if not input_ids:
-        raise RequestError("the prompt is empty: there is nothing to continue")
-    _check_ids("input_ids", input_ids, limits.vocabulary)
-    if len(input_ids) > limits.max_input_len:
-        raise RequestError(
-            f"the prompt has {len(input_ids)} tokens, the engine's max_input_len is "
-            f"{limits.max_input_len}"
-        )
+    input_ids = _prompt(tensors, limits)
     max_tokens = int(_scalar(tensors, "request_output_len", 0))
     if max_tokens < 1:
         raise RequestError(f"request_output_len (max_tokens) must be at least 1, not {max_tokens}")
@@ -120,6 +108,23 @@ def read_request(tensors: Tensors, settings: Settings) -> Generation:
         streaming=streaming,
         log_probs=bool(_scalar(tensors, "return_log_probs", False)),
     )
+
+
+def _prompt(tensors: Tensors, limits: EngineLimits) -> tuple[int, ...]:
+    input_ids = tuple(tensors["input_ids"].reshape(-1).tolist())
+    length = int(_scalar(tensors, "input_lengths", len(input_ids)))
+    if not 0 <= length <= len(input_ids):
+        raise RequestError(f"input_lengths {length} does not fit {len(input_ids)} input_ids")
+    input_ids = input_ids[:length]
+    if not input_ids:
+        raise RequestError("the prompt is empty: there is nothing to continue")
+    _check_ids("input_ids", input_ids, limits.vocabulary)
+    if len(input_ids) > limits.max_input_len:
+        raise RequestError(
+            f"the prompt has {len(input_ids)} tokens, the engine's max_input_len is "
+            f"{limits.max_input_len}"
+        )
+    return input_ids
 
 
 def _sampling(tensors: Tensors, max_beams: int, max_tokens: int) -> Sampling:

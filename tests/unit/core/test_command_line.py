@@ -1,0 +1,92 @@
+import invoke
+import pytest
+from invoke.parser import Argument, ParserContext
+
+from rolecall.cli.flags import Flags, choose_roles, from_arguments
+from rolecall.cli.program import name_positionals
+from rolecall.errors import ConfigError
+
+ROLES = ("system", "python", "model", "engine")
+
+
+def contexts():
+    set_ = Argument(names=("set",), kind=list)
+    question = Argument(names=("question",), optional=False)
+    resource = Argument(names=("resource",))
+    return [
+        ParserContext("chat", args=[question, set_, Argument(names=("raw",), kind=bool)]),
+        ParserContext("why", args=[resource]),
+        ParserContext("deploy", args=[Argument(names=("check",), kind=bool)]),
+        ParserContext("status"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("chat Hello", "chat --question Hello"),
+        ("chat", "chat"),
+        ("chat --raw Hello", "chat --raw --question Hello"),
+        ("chat Hello --raw", "chat --question Hello --raw"),
+        ("chat --question Hello", "chat --question Hello"),
+        ("chat --question=Hello status", "chat --question=Hello status"),
+        ("chat --question Hello status", "chat --question Hello status"),
+        ("chat --set a.b=1 Hello", "chat --set a.b=1 --question Hello"),
+        ("chat Hello --set deploy", "chat --question Hello --set deploy"),
+        ("chat deploy", "chat --question deploy"),
+        ("deploy --check", "deploy --check"),
+        ("deploy status", "deploy status"),
+        ("deploy why file:/a status", "deploy why --resource file:/a status"),
+        ("chat -", "chat --question -"),
+        ("", ""),
+        ("unknown x", "unknown x"),
+    ],
+)
+def test_an_optional_positional_is_named_where_it_was_not(given, named):
+    optional = {"chat": "question", "why": "resource"}
+    assert name_positionals(given.split(), contexts(), optional) == named.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0", 0), ("5", 5), ("30s", 30), ("10m", 600), ("1h", 3600), ("1.5m", 90), (" 2s ", 2)],
+)
+def test_a_duration_is_a_number_with_a_unit(text, seconds):
+    assert Flags(lock_wait=text).lock_wait_seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "-1", "10 m", "1d", "ten", "1e3", "1m30s"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ConfigError, match="not a duration"):
+        _ = Flags(lock_wait=text).lock_wait_seconds
+
+
+@pytest.mark.parametrize(
+    ("tags", "skip", "chosen"),
+    [
+        ("", "", list(ROLES)),
+        ("engine,system", "", ["system", "engine"]),
+        ("", "python", ["system", "model", "engine"]),
+        ("engine, model", "model", ["engine"]),
+        (",engine,", "", ["engine"]),
+    ],
+)
+def test_tags_choose_roles_in_the_order_of_the_deploy(tags, skip, chosen):
+    assert choose_roles(ROLES, Flags(tags=tags, skip_tags=skip)) == chosen
+
+
+def test_an_unknown_tag_is_refused_with_the_nearest_role():
+    for flags in (Flags(tags="enigne"), Flags(skip_tags="enigne")):
+        with pytest.raises(ConfigError, match="no role enigne") as caught:
+            choose_roles(ROLES, flags)
+        assert caught.value.hint == "did you mean engine?"
+
+
+def test_tags_that_leave_nothing_are_refused():
+    with pytest.raises(ConfigError, match="leave no role"):
+        choose_roles(ROLES, Flags(tags="engine", skip_tags="engine"))
+
+
+def test_flags_come_from_a_tasks_arguments():
+    arguments = {"_": invoke.Context(), "check": True, "set": ["a.b=1"], "other": 3}
+    assert from_arguments(arguments) == Flags(check=True, set=["a.b=1"])
