@@ -1,5 +1,12 @@
 """``python -m rolecall``: what ``./inv`` runs."""
 
+import sys
+
 from rolecall.cli.program import program
 
-program.run()
+try:
+    program.run()
+except BrokenPipeError:
+    from rolecall.output import pipe_closed
+
+    sys.exit(pipe_closed())

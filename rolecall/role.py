@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from rolecall.errors import ConfigError
@@ -87,7 +88,7 @@ class Roles:
         """
         loaded: list[Role[Any]] = []
         for name in self.names if names is None else names:
-            module = importlib.import_module(f"{self.folder.name}.{name}.role")
+            module = self._import(name)
             found = getattr(module, name, None)
             if not isinstance(found, Role):
                 raise ConfigError(
@@ -96,3 +97,15 @@ class Roles:
                 )
             loaded.append(found)
         return loaded
+
+    def _import(self, name: str) -> ModuleType:
+        path = f"{self.folder.name}.{name}.role"
+        try:
+            return importlib.import_module(path)
+        except ModuleNotFoundError as error:
+            if not error.name or not f"{path}.".startswith(f"{error.name}."):
+                raise  # something that the role itself imports
+            raise ConfigError(
+                f"there is no role {name}: {self.folder / name}/role.py cannot be found",
+                "make it, with an __init__.py beside it and one above, or take it off tasks.py",
+            ) from error

@@ -28,7 +28,7 @@ from rolecall.facts import Facts, FactsCache
 from rolecall.lock import LOCK_POLL, LockHolder, locked_error
 from rolecall.loop.answers import Answers, parts
 from rolecall.loop.converge import Convergence, mask, probe
-from rolecall.loop.plan import Prediction, Step, first_failure, not_begun, predict
+from rolecall.loop.plan import Prediction, Step, first_refusal, not_begun, predict
 from rolecall.loop.preview import text_diffs
 from rolecall.loop.scripts import Dialect, Group, Numbered, definitions, dialect, probe_batch
 from rolecall.resource import Observed, Resource, Skip, diff
@@ -192,9 +192,7 @@ class HostRun:
 
     def _failed(self, outcome: Outcome, error: RolecallError) -> None:
         self._stream.emit(
-            ResourceDone(
-                self._name, "", "host", outcome, reason=error.message, hint=error.hint
-            )
+            ResourceDone(self._name, "", "host", outcome, reason=error.message, hint=error.hint)
         )
 
     def _run(self) -> None:
@@ -228,7 +226,7 @@ class HostRun:
         if self._options.check:
             self._report(opened.steps, predictions)
             return
-        if doomed := first_failure(opened.steps, predictions):
+        if doomed := first_refusal(opened.steps, opened.answers, predictions):
             self._report(opened.steps, not_begun(predictions, doomed))
             return
         Convergence(

@@ -47,7 +47,7 @@ def _print_state(step: Step, observed: Observed, said: Prediction) -> None:
     hidden = resource.secret
     print(f"  verdict   {verdict}")
     shown = _HIDDEN if hidden else _fold(words(probe.args))
-    print(f"  probe     {probe.function.name} {shown}{' (as root)' if resource.sudo else ''}")
+    print(f"  probe     {probe.function.name} {shown}{' (as root)' if resource.probe_sudo else ''}")
     print("  observed  " + _fields(dict(observed.fields), hidden=hidden))
     print("  desired   " + _fields(dict(resource.desired()), hidden=hidden))
     for change in said.changes:

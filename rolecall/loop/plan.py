@@ -66,17 +66,27 @@ def predict(steps: Sequence[Step], answers: Mapping[int, Observed]) -> dict[int,
     return predictions
 
 
-def first_failure(steps: Sequence[Step], predictions: Mapping[int, Prediction]) -> Step | None:
-    """The step that is certain to fail whatever is done before it, if there is one."""
-    return next((step for step in steps if predictions[step.number].outcome == "failed"), None)
+def first_refusal(
+    steps: Sequence[Step], answers: Mapping[int, Observed], predictions: Mapping[int, Prediction]
+) -> Step | None:
+    """The step that would be refused whatever is done before it, if there is one."""
+    return next(
+        (
+            step
+            for step in steps
+            if predictions[step.number].outcome == "failed"
+            and not probe_trouble(step.resource, answers[step.number])
+        ),
+        None,
+    )
 
 
 def not_begun(predictions: Mapping[int, Prediction], doomed: Step) -> dict[int, Prediction]:
-    """What a run reports that makes no change, because ``doomed`` cannot be brought about."""
+    """What a run reports that makes no change, because ``doomed`` would be refused."""
     return {
         number: said
         if said.outcome in {"ok", "failed", "skipped"}
-        else Prediction("skipped", reason=f"not begun: {doomed.resource.id} would fail")
+        else Prediction("skipped", reason=f"not begun: {doomed.resource.id} would be refused")
         for number, said in predictions.items()
     }
 

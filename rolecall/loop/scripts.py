@@ -199,6 +199,8 @@ def _probe_function(numbered: Numbered, dialect: Dialect) -> str:
     probe = numbered.resource.probe()
     body = f"{probe.function.name} {words(probe.args)}"
     if numbered.resource.probe_sudo:
+        # One answer, not a batch: root's shell has to be told so as well (see rc_answer).
+        body = f"rc_item() {{ :; }}\n{body}"
         body = dialect.privilege.wrap(body, [probe.function], dialect.variables)
     return f"rc_probe_{numbered.number}() {{\n{body}\n}}"
 

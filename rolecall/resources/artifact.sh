@@ -31,6 +31,7 @@ rc_build() {
   OUT=$rc_folder/.building-$rc_digest
   export OUT
   rm -rf -- "$OUT"
+  trap 'rm -rf -- "$OUT"' EXIT
   mkdir -p -- "$OUT"
   rc_began=$(date +%s)
   (

@@ -8,10 +8,15 @@ from pydantic import PositiveInt, model_validator
 
 from rolecall.api import Artifact, Host, Resource, Settings, Tree, folder_files, free_space, role
 from roles.model import role as models
-from roles.python.role import interpreter, lock_digest
+from roles.python.role import NEEDED, interpreter, lock_digest
 
 _BUILDER = Path(__file__).parent / "openvino"
-_BUILD = """
+_BUILD = f"""{NEEDED}
+[ -e "$USES_MODEL/$FILE" ] || {{
+  echo "error: the model is not there: $USES_MODEL/$FILE does not exist"
+  echo "  next: ./inv deploy makes everything in order, ./inv model fetches the model alone"
+  exit 1
+}}
 "$PYTHON" -B "$BUILDER/build.py" --gguf "$USES_MODEL/$FILE" --output "$OUT" $FLAGS
 """
 

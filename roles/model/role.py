@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import field_validator
 
 from rolecall.api import Artifact, Host, Resource, Settings, free_space, role
-from roles.python.role import interpreter
+from roles.python.role import NEEDED, interpreter
 
 _FETCH = Path(__file__).with_name("fetch_pypi.sh").read_text()
 
@@ -59,7 +59,7 @@ def artifact(host: Host) -> Artifact:
             ("SHA256", settings.sha256),
             ("FILE", settings.file),
         ),
-        build=_FETCH,
+        build=NEEDED + _FETCH,
     )
 
 

@@ -53,6 +53,16 @@ def interpreter(host: Host) -> str:
     return f"{environment(host)}/bin/python"
 
 
+#: Shell text at the start of a build that runs ``$PYTHON``: says so where there is none.
+NEEDED = """
+[ -x "$PYTHON" ] || {
+  echo "error: there is no serving environment: $PYTHON does not exist"
+  echo "  next: ./inv deploy makes everything in order, ./inv python the environment alone"
+  exit 1
+}
+"""
+
+
 @role(Python)
 def python(host: Host, settings: Python) -> Iterator[Resource]:
     """Make the serving environment."""

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from rolecall.api import Artifact, Host, Resource, Settings, Tree, folder_files, render, role
 from roles.engine import role as engines
-from roles.python.role import interpreter, lock_digest
+from roles.python.role import NEEDED, interpreter, lock_digest
 
 _TEMPLATES = Path(__file__).parents[2] / "templates" / "inflight_batcher_llm"
 _BACKEND = Path(__file__).parent / "backends" / "tensorrtllm_cpu"
@@ -127,7 +127,7 @@ def backends(host: Host) -> Artifact:
         host.path("artifacts"),
         inputs=(("source", source.digest), ("environment", lock_digest(host))),
         variables=(("PYTHON", interpreter(host)), ("SOURCE", source.path)),
-        build='"$PYTHON" -B "$SOURCE/assemble.py" "$OUT" --source "$SOURCE"',
+        build=NEEDED + '"$PYTHON" -B "$SOURCE/assemble.py" "$OUT" --source "$SOURCE"',
     )
 
 

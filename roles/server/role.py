@@ -99,6 +99,12 @@ def service(host: Host) -> Service:
             f"{settings.address}:{port}"
             for port in (settings.http_port, settings.grpc_port, settings.metrics_port)
         ),
+        requires=(
+            interpreter(host),
+            launcher(host).path,
+            backends(host).path,
+            repository(host).path,
+        ),
         ready=http_ready(
             f"http://{_reachable(settings.address)}:{settings.http_port}/v2/health/ready",
             interpreter(host),

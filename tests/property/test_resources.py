@@ -20,7 +20,7 @@ from tests.property.strategies import contents, names, values
 from tests.support import SHELLS, converge, find_shell, settled, tree_digest
 
 slow = settings(
-    max_examples=10,
+    max_examples=7,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -156,7 +156,7 @@ def conflicting(items: list[tuple[str, str, str, str | None]]) -> bool:
 def test_check_writes_nothing_and_the_run_keeps_its_word(folder, shell):
     program = find_shell(shell, folder)
 
-    @settings(slow, max_examples=40)
+    @settings(slow, max_examples=40 if shell == "busybox" else 15)
     @given(starts, wanted)
     def check(start, items):
         base = Path(tempfile.mkdtemp(dir=folder))

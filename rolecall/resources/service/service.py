@@ -61,6 +61,8 @@ class Service(Resource):
         files: configuration files whose content is part of what it was started from.
         listens: addresses it will listen on (``8000``, ``127.0.0.1:8000``); a start is refused
             when another process listens there, with its name.
+        requires: paths that must be there before it is started; where one is missing, what
+            runs is left running and the change has failed.
         running: False: it must not run, nor be started at boot.
         ready: a shell test that succeeds when it serves, given 10 s each time; without one it
             is ready when it has run for a second.
@@ -84,6 +86,7 @@ class Service(Resource):
     init: str = "none"
     files: tuple[str, ...] = ()
     listens: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     running: bool = True
     ready: str = ""
     ready_timeout: int = 60
@@ -184,6 +187,7 @@ class Service(Resource):
         return Script(
             "\n".join(
                 [
+                    *map(self._require, self.requires),
                     *self._install(),
                     _write(f"{start}.new", self._start()),
                     supervise("stop"),
@@ -268,6 +272,11 @@ class Service(Resource):
         if self.ready:
             assignments.append(f"ready={quote(self.ready)}")
         return " ".join(assignments)
+
+    def _require(self, path: str) -> str:
+        missing = f"error: {path} is not there, and {self.service} is started from it"
+        way_out = "  next: deploy everything rather than the service alone"
+        return f"[ -e {quote(path)} ] || {{ printf '%s\\n' {words((missing, way_out))}; exit 1; }}"
 
     def _install(self) -> list[str]:
         """Put the supervisor and its settings in place; nothing of it disturbs a running one."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from errors import BuildError
 from gguf_source import Source
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 
 _CONTROL = 3
 _USER_DEFINED = 4
@@ -97,6 +97,11 @@ def build_tokenizer(source: Source) -> Tokenizer:
     )
     tokenizer.pre_tokenizer = _PRE_TOKENIZERS[name]()
     tokenizer.decoder = decoders.ByteLevel()
+    begin = special_tokens(source).begin
+    if begin is not None and source.value("tokenizer.ggml.add_bos_token", False):
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{tokens[begin]} $A", special_tokens=[(tokens[begin], begin)]
+        )
     kinds = source.value("tokenizer.ggml.token_type", [])
     tokenizer.add_special_tokens(
         [

@@ -44,15 +44,18 @@ def test_a_journal_is_read_line_by_line():
 
 @pytest.mark.parametrize(
     "line",
-    ["", "{", record("begin", "x")[:-1], "null", "[]", "3", '{"at": "t"}', '"text"']
-    + [record("begin", "x", removal={"unknown": 1}), record("begin", "x", changes=[["one"]])],
+    [
+        *("", "{", record("begin", "x")[:-1], "null", "[]", "3", '{"at": "t"}', '"text"'),
+        record("begin", "x", removal={"unknown": 1}),
+        record("begin", "x", changes=[["one"]]),
+    ],
 )
 def test_a_line_that_is_no_record_is_left_out(line):
     entries = journal.read([record("begin", "a"), line, record("done", "b")])
     assert [entry.id for entry in entries] == ["a", "b"]
 
 
-def test_creations_are_found_once_each_in_their_order():
+def test_creations_are_found_once_each_in_the_order_of_their_last():
     lines = [
         record("begin", "b", removal=UNDO),
         record("done", "b"),
@@ -60,7 +63,7 @@ def test_creations_are_found_once_each_in_their_order():
         record("begin", "a", removal=UNDO),
         record("begin", "b", run="r2", removal=UNDO),
     ]
-    assert journal.created(journal.read(lines)) == [("b", Removal(**UNDO)), ("a", Removal(**UNDO))]
+    assert journal.created(journal.read(lines)) == [("a", Removal(**UNDO)), ("b", Removal(**UNDO))]
 
 
 def test_the_last_change_is_the_last_that_was_proven():
@@ -136,8 +139,12 @@ def test_a_progress_line_tells_how_far():
 
 @pytest.mark.parametrize(
     "rest",
-    ["", "{", "[]", "3", "{}", '{"done": "x"}', '{"done": NaN}', '{"done": 1, "total": Infinity}']
-    + ['{"done": 1' + "0" * 400 + "}", '{"done": null}', '{"done": []}'],
+    [
+        *("", "{", "[]", "3", "{}", '{"done": "x"}', '{"done": null}', '{"done": []}'),
+        '{"done": NaN}',
+        '{"done": 1, "total": Infinity}',
+        '{"done": 1' + "0" * 400 + "}",
+    ],
 )
 def test_what_is_no_progress_is_output(rest):
     assert parse_progress(f"::progress {rest}") is None

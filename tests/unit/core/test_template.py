@@ -11,8 +11,8 @@ def template(folder, text):
 
 
 def test_a_template_is_rendered_as_it_stands(tmp_path):
-    path = template(tmp_path, "{% for n in names %}\n<{{ n }}>\n{% endfor %}\nend\n\n")
-    assert render(path, names=["a", "&"]) == "<a>\n<&>\nend\n\n"
+    path = template(tmp_path, " {% for n in names %}<{{ n }}>{% endfor %} \nend\n\n")
+    assert render(path, names=["a", "&"]) == " <a><&> \nend\n\n"
 
 
 @pytest.mark.parametrize("use", ["{{ gone }}", "{% if gone %}{% endif %}", "{{ here.gone }}"])
@@ -36,7 +36,7 @@ def test_a_wrong_template_is_refused_with_its_place(tmp_path, text):
 
 
 def test_a_missing_template_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="there is no template .*none"):
+    with pytest.raises(ConfigError, match=r"there is no template .*none"):
         render(tmp_path / "none")
 
 

@@ -121,7 +121,6 @@ class Engine:
         self._waiting: deque[_Request] = deque()
         self._active: list[_Request] = []
         self._numbers = count()
-        self._queued = 0
         self._reported: tuple[float, Load | None] = (0.0, None)
         self._broken = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -135,8 +134,9 @@ class Engine:
         """
         if self._broken:
             raise OverloadError("the engine has failed and could not be restarted")
-        if self._settings.max_queue and self._queued >= self._settings.max_queue:
-            raise OverloadError(f"{self._queued} requests are waiting already, try again later")
+        queued = self._inbox.qsize() + len(self._waiting)
+        if self._settings.max_queue and queued >= self._settings.max_queue:
+            raise OverloadError(f"{queued} requests are waiting already, try again later")
         blocks = self._blocks(generation)
         if blocks > self._settings.kv_blocks:
             tokens = self._settings.limits.block_tokens
@@ -154,7 +154,6 @@ class Engine:
             stop_words=tuple(word for word in spelled if word),
             vocabulary=self._vocabulary,
         )
-        self._queued += 1
         outbox = Outbox(self._vocabulary)
         self._inbox.put(_Request(names, generation, client, blocks, stop, outbox))
 
@@ -206,7 +205,6 @@ class Engine:
             self._finish(request, [request.outbox.flush()])
         for request in [r for r in self._waiting if name in r.names]:
             self._waiting.remove(request)
-            self._queued -= 1
             self._answer(request, [Tokens()], final=True)
 
     def _drop_cancelled(self) -> None:
@@ -233,7 +231,6 @@ class Engine:
             if self._active and (full or no_room):
                 return
             self._waiting.popleft()
-            self._queued -= 1
             try:
                 request.handle = add_request(
                     self._pipeline, next(self._numbers), request.generation, self._vocabulary
@@ -313,7 +310,6 @@ class Engine:
             self._active.remove(request)
         if request in self._waiting:
             self._waiting.remove(request)
-            self._queued -= 1
         if request.handle is not None and is_running(request.handle):
             request.handle.cancel()
 

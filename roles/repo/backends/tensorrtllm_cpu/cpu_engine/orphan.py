@@ -14,24 +14,25 @@ import time
 from pathlib import Path
 
 _INTERVAL_S = 0.5
-_STUCK_S = 300
-"""For how long Python may stand still (a step of the engine included) before the kernel ends it.
-
-A server that dies within its shared memory can leave a lock there that is never given back.
-"""
-
 _SHARED_MEMORY = Path("/dev/shm")
 
 
-def end_with_parent() -> None:
-    """Watch the parent process from a thread of its own, for as long as this process lives."""
+def end_with_parent(stuck_s: int = 10) -> None:
+    """Watch the parent process from a thread of its own, for as long as this process lives.
+
+    A server that dies within the shared memory can leave a lock there that is never given back,
+    and a thread that waits for it keeps Python from running. So an alarm is set again and again:
+    if Python stands still for ``stuck_s`` seconds, the kernel ends the process. That must be more
+    than anything the process does at a stretch.
+    """
     parent = os.getppid()
-    threading.Thread(target=_watch, args=(parent,), name="orphan-watch", daemon=True).start()
+    arguments = (parent, stuck_s)
+    threading.Thread(target=_watch, args=arguments, name="orphan-watch", daemon=True).start()
 
 
-def _watch(parent: int) -> None:
+def _watch(parent: int, stuck_s: int) -> None:
     while os.getppid() == parent:
-        signal.alarm(_STUCK_S)
+        signal.alarm(stuck_s)
         time.sleep(_INTERVAL_S)
     _remove_shared_memory()
     os._exit(1)

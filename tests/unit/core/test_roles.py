@@ -1,0 +1,59 @@
+import pytest
+
+from rolecall.errors import ConfigError
+from rolecall.facts import Facts
+from rolecall.resource import Observed
+from rolecall.role import Host, Roles
+from rolecall.settings import RunnerSettings, Settings
+
+FACTS = Facts.parse(Observed.parse("home=/home/u\nstate_dir=/home/u/.rolecall"))
+HOST = Host("h", FACTS, {"rolecall": RunnerSettings()})
+
+
+def test_a_host_builds_paths():
+    assert HOST.path("a", "b") == "/home/u/.rolecall/a/b"
+    assert HOST.path("/a") == "/a"
+    assert (HOST.expand("~"), HOST.expand("~/x"), HOST.expand("~x"), HOST.expand("/x")) == (
+        "/home/u",
+        "/home/u/x",
+        "~x",
+        "/x",
+    )
+
+
+def test_settings_are_found_by_type():
+    class Other(Settings):
+        """Of no loaded role."""
+
+    assert HOST.settings(RunnerSettings) == RunnerSettings()
+    with pytest.raises(ConfigError, match="Other"):
+        HOST.settings(Other)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    roles = tmp_path / "made_up_roles"
+    for package in (roles, roles / "empty", roles / "broken"):
+        package.mkdir()
+        (package / "__init__.py").touch()
+    (roles / "empty" / "role.py").touch()
+    (roles / "broken" / "role.py").write_text("import made_up_package\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return roles
+
+
+def test_a_role_that_is_not_there_says_where_it_was_looked_for(folder):
+    with pytest.raises(ConfigError, match=r"no role gone: .*/gone/role\.py") as caught:
+        Roles(folder, ("gone",)).load()
+    assert "__init__.py" in caught.value.hint
+
+
+def test_a_file_without_its_role_says_what_to_write(folder):
+    with pytest.raises(ConfigError, match="defines no role named empty") as caught:
+        Roles(folder, ("empty",)).load()
+    assert "@role" in caught.value.hint
+
+
+def test_what_a_role_itself_cannot_import_is_not_hidden(folder):
+    with pytest.raises(ModuleNotFoundError, match="made_up_package"):
+        Roles(folder, ("broken",)).load()
