@@ -31,7 +31,7 @@ rc_build() {
   OUT=$rc_folder/.building-$rc_digest
   export OUT
   rm -rf -- "$OUT"
-  trap 'rm -rf -- "$OUT"' EXIT
+  trap 'rm -rf -- "$OUT"; rmdir -- "$rc_folder" "${rc_folder%/*}" 2>/dev/null || :' EXIT
   mkdir -p -- "$OUT"
   rc_began=$(date +%s)
   (
