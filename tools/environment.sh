@@ -20,6 +20,12 @@ find_python() {
 ensure_environment() {
   if [ -x "$1/.venv/bin/python" ] && cmp -s -- "$1/$2" "$1/.venv/$2"; then return 0; fi
   python=$(find_python) || exit 1
+  if [ -e "$1/.venv" ]; then made_in=$1/.venv; else made_in=$1; fi
+  if [ ! -w "$made_in" ]; then
+    echo "error: $1/.venv has to be made anew, and $(id -un) cannot write in $made_in" >&2
+    echo "  next: run this as the owner of $1, or in a copy of that folder that is yours" >&2
+    exit 1
+  fi
   echo "making $1/.venv from $2 (once; takes a moment)" >&2
   if [ ! -x "$1/.venv/bin/python" ] || [ ! -f "$1/.venv/requirements.lock" ]; then
     rm -rf -- "$1/.venv"

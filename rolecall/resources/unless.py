@@ -45,6 +45,11 @@ class Unless(Resource):
         """The resource's own identity."""
         return self.resource.id
 
+    @property
+    def probe_sudo(self) -> bool:
+        """As the resource looks."""
+        return self.resource.probe_sudo
+
     def probe(self) -> Probe:
         """The test, then the resource's own probe."""
         inner = self.resource.probe()

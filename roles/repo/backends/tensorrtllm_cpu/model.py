@@ -31,9 +31,6 @@ from cpu_engine.vocabulary import load_vocabulary
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 CLOSE_TIMEOUT_S = 5.0
-LONGEST_STEP_S = 300
-"""No step of the engine, during which Python stands still, takes longer."""
-
 TICKET_EVERY = 4
 """A stream carries its ticket in each so many-th response; see ``templates``, postprocessing."""
 
@@ -153,7 +150,7 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Check the configuration, load the engine and start its thread."""
-        end_with_parent(LONGEST_STEP_S)
+        end_with_parent()
         try:
             self._settings = read_settings(json.loads(args["model_config"]), available_memory())
             vocabulary = load_vocabulary(self._settings.engine_dir / "tokenizer.json")
