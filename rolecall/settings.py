@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from rolecall.errors import ConfigError
 from rolecall.inventory import Layer
@@ -38,7 +38,14 @@ class RunnerSettings(Settings):
 
     home: str = "~/.rolecall"
     """The directory on a host that holds all that Rolecall makes there: artifacts, jobs,
-    services, the journal, the lock."""
+    services, the journal, the lock. Absolute, or in the home directory: ``~/…``."""
+
+    @field_validator("home")
+    @classmethod
+    def _home_is_found_from_anywhere(cls, value: str) -> str:
+        if not value.startswith(("/", "~/")) or not value.isprintable():
+            raise ValueError(f"{value!r} is not an absolute path; write /… or ~/…")
+        return value
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ from roles.repo.role import backends, repository
 
 _HERE = Path(__file__).parent
 
+#: Seconds that Triton is given to leave once its own timeout has passed.
+_EXIT_MARGIN = 10
+
 
 class Server(Settings):
     """Settings of the role ``server``."""
@@ -44,7 +47,7 @@ class Server(Settings):
     ready_timeout: PositiveInt = 180
     """Seconds from start until every model must be ready."""
 
-    stop_timeout: PositiveInt = 30
+    stop_timeout: PositiveInt = 10
     """Seconds that requests in flight are given at a stop."""
 
     log_max_mib: PositiveInt = 20
@@ -88,6 +91,7 @@ def service(host: Host) -> Service:
         f"--metrics-port={settings.metrics_port}",
         "--disable-auto-complete-config",
         "--model-control-mode=none",
+        f"--exit-timeout-secs={settings.stop_timeout}",
         *settings.options,
     )
     return Service(
@@ -110,7 +114,7 @@ def service(host: Host) -> Service:
             interpreter(host),
         ),
         ready_timeout=settings.ready_timeout,
-        stop_timeout=settings.stop_timeout,
+        stop_timeout=settings.stop_timeout + _EXIT_MARGIN,
         log_max_bytes=settings.log_max_mib << 20,
         log_keep=settings.log_keep,
     )

@@ -170,7 +170,7 @@ class TritonPythonModel:
 
     def _stop(self, name: str) -> None:
         one = np.ones((1, 1), dtype=np.int32)
-        inputs = {
+        inputs: Arrays = {
             "input_ids": one,
             "input_lengths": one,
             "request_output_len": one,
