@@ -177,7 +177,7 @@ def _inputs(model: str, streaming: bool) -> list[grpc_client.InferInput]:
 
 def _stubs(server: int) -> list[int]:
     listed = subprocess.run(
-        ["ps", "--no-headers", "-o", "pid,args", "--ppid", str(server)],
+        ["ps", "-ww", "--no-headers", "-o", "pid,args", "--ppid", str(server)],
         check=True,
         capture_output=True,
         text=True,
