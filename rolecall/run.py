@@ -18,6 +18,7 @@ from rolecall.events import (
     HostStarted,
     Message,
     Outcome,
+    Recap,
     ResourceDone,
     RunStarted,
     Stream,
@@ -33,12 +34,10 @@ from rolecall.loop.preview import text_diffs
 from rolecall.loop.scripts import Dialect, Group, Numbered, definitions, dialect, probe_batch
 from rolecall.resource import Observed, Resource, Skip, diff
 from rolecall.role import Host, Role
+from rolecall.rollout import Rollout
 from rolecall.session import Session
 from rolecall.settings import RunnerSettings, Settings
 from rolecall.targets import Target
-
-#: Hosts converged at the same time.
-FORKS = 10
 
 
 @dataclass(frozen=True)
@@ -104,6 +103,10 @@ class HostResult:
     host: Host | None
 
 
+#: What the canary must pass besides its own run; raises ``RolecallError`` if it does not.
+Gate = Callable[[HostResult], None]
+
+
 def run_hosts(
     plans: Sequence[HostPlan],
     what: Declare,
@@ -111,20 +114,69 @@ def run_hosts(
     stream: Stream,
     cache: FactsCache,
     run_id: str,
+    rollout: Rollout = Rollout(),  # noqa: B008 - frozen
+    gate: Gate | None = None,
 ) -> list[HostResult]:
-    """Run on every host; a host that fails never hides or stops another."""
+    """Run on every host, wave by wave; a host that fails never hides or stops another.
+
+    Hosts that get no turn because too many failed, or because the canary did, are reported as
+    ``skipped``.
+    """
     names = tuple(plan.target.name for plan in plans)
+    by_name = {plan.target.name: plan for plan in plans}
+    waves = rollout.waves(names)
     stream.emit(RunStarted("", run_id, options.task, options.check, names))
-    with ThreadPoolExecutor(max_workers=max(1, min(FORKS, len(plans)))) as pool:
-        runs = [HostRun(plan, what, options, stream, cache, run_id) for plan in plans]
-        futures = [pool.submit(run.guarded) for run in runs]
+    results: list[HostResult] = []
+    stopped = ""
+    for number, wave in enumerate(waves):
+        runs = [HostRun(by_name[name], what, options, stream, cache, run_id) for name in wave]
+        if not stopped:
+            results += _run_wave(runs, rollout, stream)
+            stopped = _why_stop(rollout, stream.recap)
+            if rollout.canary and number == 0 and not stopped:
+                stopped = _canary_trouble(results[0], stream, gate)
+        for name in wave:
+            if name not in {result.target.name for result in results}:
+                stream.emit(ResourceDone(name, "", "host", "skipped", reason=stopped))
+    return results
+
+
+def _run_wave(runs: Sequence[HostRun], rollout: Rollout, stream: Stream) -> list[HostResult]:
+    """Run hosts side by side; once too many have failed, those that have not begun do not."""
+
+    def turn(run: HostRun) -> HostResult | None:
+        return None if _why_stop(rollout, stream.recap) else run.guarded()
+
+    with ThreadPoolExecutor(max_workers=max(1, min(rollout.forks, len(runs)))) as pool:
+        futures = [pool.submit(turn, run) for run in runs]
         try:
-            return [future.result() for future in futures]
+            return [result for future in futures if (result := future.result())]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # hosts that have not begun do not
             for run in runs:
                 run.interrupt()
             raise
+
+
+def _why_stop(rollout: Rollout, recap: Recap) -> str:
+    failed = [name for name, counts in recap.hosts.items() if counts.failed or counts.unreachable]
+    if rollout.stops_after(len(failed)):
+        return f"after {', '.join(failed)} failed (--max-fail {rollout.max_fail})"
+    return ""
+
+
+def _canary_trouble(canary: HostResult, stream: Stream, gate: Gate | None) -> str:
+    """Why nothing may follow the canary; empty when it passed."""
+    name = canary.target.name
+    counts = stream.recap.of(name)
+    if not (counts.failed or counts.unreachable) and gate:
+        try:
+            gate(canary)
+        except RolecallError as error:
+            stream.emit(
+                ResourceDone(name, "", "canary", "failed", reason=error.message, hint=error.hint)
+            )
+    return f"after the canary {name} failed" if counts.failed or counts.unreachable else ""
 
 
 class HostRun:

@@ -91,19 +91,23 @@ rc_live_jobs() {
   done
 }
 
-# rc_stop_jobs: end every job that runs, with all that it started; insist after five seconds.
-rc_stop_jobs() {
+# rc_stop_job NAME: end a job with all that it started; insist after five seconds.
+rc_stop_job() {
   for rc_signal in TERM KILL; do
-    for rc_name in $(rc_live_jobs); do
-      rc_jobid=$(cat "$rc_home/jobs/$rc_name/identity")
-      rc_pid=${rc_jobid#*:}
-      printf 'stopping job %s\n' "$rc_name"
-      kill -s "$rc_signal" -- "-${rc_pid%%:*}" 2>/dev/null || :
-    done
+    rc_live_jobs | grep -qxF -- "$1" || return 0
+    rc_jobid=$(cat "$rc_home/jobs/$1/identity")
+    rc_pid=${rc_jobid#*:}
+    printf 'stopping job %s\n' "$1"
+    kill -s "$rc_signal" -- "-${rc_pid%%:*}" 2>/dev/null || :
     rc_waits=0
-    while [ -n "$(rc_live_jobs)" ] && [ "$rc_waits" -lt 50 ]; do
+    while rc_live_jobs | grep -qxF -- "$1" && [ "$rc_waits" -lt 50 ]; do
       rc_waits=$((rc_waits + 1))
       sleep 0.1 2>/dev/null || sleep 1
     done
   done
+}
+
+# rc_stop_jobs: end every job that runs.
+rc_stop_jobs() {
+  for rc_name in $(rc_live_jobs); do rc_stop_job "$rc_name"; done
 }
