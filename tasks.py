@@ -28,6 +28,7 @@ for task in (
     *tasks.role_tasks(project, ROLES),
     tasks.why_task(project),
     tasks.settings_task(project),
+    tasks.inventory_task(project),
     tasks.destroy_task(project),
     *serving_tasks(project),
     tasks.test_task(project),

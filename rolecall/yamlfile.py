@@ -13,6 +13,12 @@ from rolecall.errors import ConfigError
 
 KeyPath = tuple[str, ...]
 
+#: Said of a value or file that Ansible Vault encrypted.
+VAULT = (
+    "this is encrypted with Ansible Vault, which Rolecall does not read; "
+    "give the secret by reference: !env NAME or !file PATH"
+)
+
 
 @dataclass(frozen=True)
 class SecretReference:
@@ -82,7 +88,17 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _secret(loader: _Loader, suffix: str, node: yaml.Node) -> SecretReference:
+class Unsafe(str):
+    """A text that Ansible would not template (``!unsafe``). Rolecall templates none."""
+
+
+def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> SecretReference | Unsafe:
+    if suffix in {"vault", "vault-encrypted"}:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"unknown tag !{suffix}: {VAULT}", node.start_mark
+        )
+    if suffix == "unsafe" and isinstance(node, yaml.ScalarNode):
+        return Unsafe(loader.construct_scalar(node))
     if suffix not in {"env", "file"} or not isinstance(node, yaml.ScalarNode):
         raise yaml.constructor.ConstructorError(
             None,
@@ -93,7 +109,7 @@ def _secret(loader: _Loader, suffix: str, node: yaml.Node) -> SecretReference:
     return SecretReference(suffix, str(loader.construct_scalar(node)))
 
 
-_Loader.add_multi_constructor("!", _secret)
+_Loader.add_multi_constructor("!", _tagged)
 
 
 def read_value(text: str) -> Any:
@@ -109,6 +125,8 @@ def read_yaml(path: Path) -> YamlFile:
     """
     try:
         text = path.read_text(encoding="utf-8")
+        if text.startswith("$ANSIBLE_VAULT;"):
+            raise ConfigError(f"{path}: {VAULT}")
         node = yaml.compose(text, _Loader)
         data = yaml.load(text, _Loader)
         lines: dict[KeyPath, int] = {}

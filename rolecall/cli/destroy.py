@@ -35,6 +35,8 @@ def destroy(project: Project, flags: Flags, *, ask: bool) -> int:
             print("Nothing was removed.")
             return 0
     status = project.converge("destroy", flags, what=what)
+    if not count and not flags.json:
+        print("Nothing to remove: Rolecall has made nothing there.")
     if status == 0:
         _forget(project, flags)
     return status

@@ -52,7 +52,7 @@ def _print_state(step: Step, observed: Observed, said: Prediction) -> None:
     print("  desired   " + _fields(dict(resource.desired()), hidden=hidden))
     for change in said.changes:
         before, after = (_HIDDEN, _HIDDEN) if hidden else (change.before, change.after)
-        print(f"  differs   {change.field}: {before} → {after}")
+        print(f"  differs   {change.field}: {_value(before)} → {_value(after)}")
 
 
 def _print_last_change(session: Session, step: Step) -> None:
@@ -62,7 +62,7 @@ def _print_last_change(session: Session, step: Step) -> None:
         return
     print(f"  changed   {last.at} in run {last.run}")
     for name, before, after in last.changes:
-        print(f"            {name}: {before} → {after}")
+        print(f"            {name}: {_value(before)} → {_value(after)}")
 
 
 def _fields(fields: dict[str, str], *, hidden: bool) -> str:
@@ -71,6 +71,10 @@ def _fields(fields: dict[str, str], *, hidden: bool) -> str:
     return "\n            ".join(
         f"{name}={_HIDDEN if hidden else _fold(value)}" for name, value in fields.items()
     )
+
+
+def _value(value: str | None) -> str:
+    return "nothing" if value is None else _fold(value) or '""'
 
 
 def _fold(text: str, limit: int = 200) -> str:

@@ -16,7 +16,7 @@ HELP = {
     "skip_tags": "All roles but these, separated by commas.",
     "set": "Override a setting: --set engine.max_batch_size=8 (any number of times).",
     "hosts": "Which hosts: a pattern of the inventory. Default: localhost.",
-    "inventory": "Another inventory: a folder with hosts.yaml, group_vars and host_vars.",
+    "inventory": "Another inventory: a file, a folder, a program, or hosts as 'a,b'.",
     "json": "One event a line, as JSON.",
     "verbose": "Show all output of what is applied, and every resource.",
     "lock_wait": "How long to wait for another run on the same host, such as 30s or 10m.",

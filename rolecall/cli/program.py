@@ -15,6 +15,8 @@ from invoke.exceptions import Exit, ParseError
 from invoke.parser import Argument, ParserContext
 from invoke.program import Program
 
+from rolecall import __version__
+
 
 class RolecallTask(invoke.Task):  # type: ignore[type-arg]
     """An invoke task whose last positional may be left out, and whose short flags are chosen.
@@ -149,4 +151,4 @@ def _needs_value(option: str) -> ParseError:
     return ParseError(f"{option} needs a value and was given none")
 
 
-program = RolecallProgram(version="0.1.0", name="Rolecall", binary="inv", binary_names=["inv"])
+program = RolecallProgram(version=__version__, name="Rolecall", binary="inv", binary_names=["inv"])

@@ -13,6 +13,7 @@ from invoke.exceptions import Exit
 from rolecall.cli.flags import HELP, SHORT, Flags, from_arguments
 from rolecall.cli.program import RolecallTask
 from rolecall.cli.project import After, Project, reported
+from rolecall.errors import ConfigError
 
 TaskFactory = Callable[[Callable[..., Any]], RolecallTask]
 
@@ -128,6 +129,37 @@ def settings_task(project: Project) -> RolecallTask:
             show_settings(project, role, Flags(hosts=hosts, inventory=inventory, set=set))
 
     return settings
+
+
+def inventory_task(project: Project) -> RolecallTask:
+    """``inventory``: hosts, groups and variables, as ``ansible-inventory`` prints them."""
+
+    @task(
+        positional="group",
+        help={
+            "list": "Everything, as JSON. The default.",
+            "host": "The variables of one host, as JSON.",
+            "graph": "The tree of groups and hosts.",
+            "group": "With --graph: only below this group.",
+        },
+    )
+    def inventory(
+        _: invoke.Context,
+        group: str = "",
+        list: bool = False,  # noqa: A002
+        host: str = "",
+        graph: bool = False,
+        inventory: str = "",
+    ) -> None:
+        """Show hosts, groups and variables, as ansible-inventory prints them."""
+        from rolecall.cli.inventory import show_inventory
+
+        with reported(project.state):
+            if list + bool(host) + graph > 1:
+                raise ConfigError("--list, --host and --graph exclude each other")
+            show_inventory(project, Flags(inventory=inventory), host=host, graph=graph, group=group)
+
+    return inventory
 
 
 def destroy_task(project: Project) -> RolecallTask:

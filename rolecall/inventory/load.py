@@ -1,103 +1,105 @@
-"""Read an inventory folder: hosts.yaml, group_vars/ and host_vars/, as Ansible lays them out."""
+"""Read an inventory: a file, a folder of them, a program, or a list of hosts."""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from rolecall.errors import ConfigError
-from rolecall.inventory.model import Group, Inventory, InventoryHost, Layer
-from rolecall.yamlfile import YamlFile, read_yaml
+from rolecall.inventory.build import Builder
+from rolecall.inventory.groups_yaml import read_groups
+from rolecall.inventory.hostnames import split_port
+from rolecall.inventory.ini import read_ini
+from rolecall.inventory.model import Inventory
+from rolecall.inventory.program import TIMEOUT, is_program, read_program
+from rolecall.inventory.variables import SUFFIXES, read_data
 
-_GROUP_KEYS = {"hosts", "children", "vars"}
+#: What lies in an inventory's folder and is none, by Ansible's defaults.
+_IGNORED = re.compile(
+    r"^\.|^(?:host_vars|group_vars|vars_plugins)$"
+    r"|(?:\.pyc|\.pyo|\.swp|\.bak|~|\.rpm|\.md|\.txt|\.rst|\.orig|\.cfg|\.retry)$"
+)
+
+#: How a file begins that is YAML, or that Ansible Vault encrypted.
+_MEANT_AS_YAML = re.compile(r"(?:\s*#.*\n|\s*\n)*(?:---|[\w.'\"-]+:(?:\s|$)|\$ANSIBLE_VAULT;)")
 
 
-def load_inventory(folder: Path) -> Inventory:
-    """Read the inventory in ``folder``.
+def load_inventory(path: Path, timeout: float = TIMEOUT) -> Inventory:
+    """Read the inventory at ``path``.
+
+    A folder holds several, read in the order of their names, and perhaps folders of more. A file
+    is a program, if it begins with ``#!`` or is binary, and has ``timeout`` seconds to answer;
+    else YAML, JSON or INI. ``group_vars`` and ``host_vars`` lie in the folder, or beside the
+    file. A text with a comma that is no file, such as ``a,b`` or ``a,``, is a list of hosts.
 
     Raises:
-        ConfigError: a file is missing, is not YAML, or is not laid out as an inventory.
+        ConfigError: there is none, or it cannot be read: with file and line.
     """
-    path = next(
-        (folder / name for name in ("hosts.yaml", "hosts.yml") if (folder / name).exists()), None
+    builder = Builder()
+    if path.is_dir():
+        files = list(_files(path))
+        if not files:
+            raise ConfigError(
+                f"there is no inventory: {path}/hosts.yaml does not exist",
+                "write one, or name another with --inventory",
+            )
+        for file in files:
+            _read_file(builder, file, timeout)
+        return builder.inventory(path)
+    if path.exists():
+        _read_file(builder, path, timeout)
+        return builder.inventory(path.parent)
+    if "," in str(path):
+        for name in (name.strip() for name in str(path).split(",")):
+            if name:
+                host, port = split_port(name)
+                builder.host("ungrouped", host, f"--inventory {path}", port)
+        return builder.inventory(None)
+    raise ConfigError(
+        f"there is no inventory: {path} does not exist",
+        "name a file, a folder or a program with --inventory, or hosts: --inventory 'a,b'",
     )
-    if path is None:
-        raise ConfigError(f"there is no inventory: {folder}/hosts.yaml does not exist")
-    source = read_yaml(path)
-    inventory = Inventory({"all": Group("all")}, {})
-    if not isinstance(source.data, dict):
-        raise ConfigError(f"{path}: an inventory is a mapping of groups")
-    for name, body in source.data.items():
-        _read_group(inventory, source, str(name), body, (str(name),))
-    for name in list(inventory.groups):
-        if name != "all" and not any(name in group.children for group in inventory.groups.values()):
-            inventory.groups["all"].children.add(name)
-    _set_depths(inventory)
-    for group in inventory.groups.values():
-        group.files += _variable_files(folder / "group_vars", group.name)
-    for host in inventory.hosts.values():
-        host.files += _variable_files(folder / "host_vars", host.name)
-    return inventory
 
 
-def _read_group(
-    inventory: Inventory, source: YamlFile, name: str, body: Any, at: tuple[str, ...]
-) -> None:
-    group = inventory.groups.setdefault(name, Group(name))
-    if body is None:
-        return
-    if not isinstance(body, dict):
-        raise ConfigError(f"{source.where(at)}: group {name} must be a mapping")
-    if unknown := sorted(set(body) - _GROUP_KEYS):
-        raise ConfigError(
-            f"{source.where((*at, str(unknown[0])))}: a group has no {unknown[0]!r}",
-            "a group has hosts, children and vars",
-        )
-    for host, variables in _mapping(source, body, "hosts", at).items():
-        entry = inventory.hosts.setdefault(str(host), InventoryHost(str(host)))
-        group.hosts[str(host)] = None
-        if variables:
-            prefix = (*at, "hosts", str(host))
-            entry.inline.append(Layer(source, prefix, variables))
-    if variables := _mapping(source, body, "vars", at):
-        group.inline.append(Layer(source, (*at, "vars"), variables))
-    for child, child_body in _mapping(source, body, "children", at).items():
-        group.children.add(str(child))
-        _read_group(inventory, source, str(child), child_body, (*at, "children", str(child)))
+def _files(folder: Path) -> Iterator[Path]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: os.fsencode(entry.name)):
+        if _IGNORED.search(entry.name):
+            continue
+        if entry.is_dir():
+            yield from _files(entry)
+        else:
+            yield entry
 
 
-def _mapping(source: YamlFile, body: dict[str, Any], key: str, at: tuple[str, ...]) -> Any:
-    value = body.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise ConfigError(f"{source.where((*at, key))}: {key} must be a mapping")
-    return value
+def _read_file(builder: Builder, path: Path, timeout: float) -> None:
+    if is_program(path):
+        read_program(builder, path, timeout)
+    elif path.suffix in SUFFIXES:
+        read_groups(builder, read_data(path))
+    elif path.suffix == ".toml":
+        raise ConfigError(f"{path}: an inventory is YAML, JSON or INI, not TOML")
+    else:
+        _read_ini_or_yaml(builder, path)
 
 
-def _set_depths(inventory: Inventory) -> None:
-    def visit(name: str, depth: int, path: tuple[str, ...]) -> None:
-        if name in path:
-            raise ConfigError(f"group {name} is its own child: {' → '.join((*path, name))}")
-        group = inventory.groups[name]
-        group.depth = max(group.depth, depth)
-        for child in group.children:
-            visit(child, depth + 1, (*path, name))
-
-    for name in inventory.groups:  # not only from all: a ring of groups hangs from nothing
-        visit(name, 0, ())
-
-
-def _variable_files(folder: Path, name: str) -> list[Layer]:
-    files = [folder / f"{name}{suffix}" for suffix in (".yaml", ".yml", "")]
-    paths = [path for path in files if path.is_file()]
-    inside = folder / name
-    if inside.is_dir():
-        paths += sorted(path for path in inside.rglob("*") if path.suffix in {".yaml", ".yml"})
-    layers: list[Layer] = []
-    for path in paths:
-        source = read_yaml(path)
-        if not isinstance(source.data, dict):
-            raise ConfigError(f"{path}: variables must be a mapping of names to values")
-        layers.append(Layer(source, (), source.data))
-    return layers
+def _read_ini_or_yaml(builder: Builder, path: Path) -> None:
+    """A file without an ending, ``hosts``, may be either; anything else is INI."""
+    no_yaml: ConfigError | None = None
+    if not path.suffix:
+        try:
+            source = read_data(path)
+            if isinstance(source.data, dict):
+                return read_groups(builder, source)
+        except ConfigError as error:
+            no_yaml = error
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text", "save it as UTF-8") from error
+    if no_yaml and _MEANT_AS_YAML.match(text):
+        raise no_yaml
+    return read_ini(builder, path, text)

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from rolecall.errors import ConfigError
-from rolecall.yamlfile import YamlFile
+
+KeyPath = tuple[str, ...]
+
+#: Names of this machine. One that no inventory lists is there all the same, with a local
+#: connection, for those who name it; it is in no group but ``all``, and ``all`` does not list it.
+LOCALHOST = ("127.0.0.1", "localhost", "::1")
+
+
+class Source(Protocol):
+    """Where variables stand: a file, a line of one, or what a program printed."""
+
+    def where(self, key: KeyPath) -> str:
+        """``file:line`` of a key, as near as the source knows."""
+        ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """A source that is one place: a line of a file, or a part of a program's answer."""
+
+    text: str
+
+    def where(self, key: KeyPath) -> str:
+        """The place, whatever the key."""
+        return self.text
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Variables from one place. ``prefix`` leads to them inside the file, for messages."""
+    """Variables from one place. ``prefix`` leads to them inside the source, for messages."""
 
-    file: YamlFile
-    prefix: tuple[str, ...]
+    file: Source
+    prefix: KeyPath
     variables: Mapping[str, Any]
 
     def where(self, *key: str) -> str:
@@ -27,120 +49,128 @@ class Layer:
 
 @dataclass
 class Group:
-    """A named set of hosts; ``depth`` counts from ``all``, the longest way down."""
+    """A named set of hosts.
+
+    Attributes:
+        children: its groups, in the order they were given.
+        parents: the groups it is a child of.
+        hosts: the hosts that are in it directly, in the order they were given.
+        inline: variables given in the inventory itself, the strongest last.
+        files: variables from ``group_vars``.
+        depth: steps from ``all``, the longest way down.
+        priority: ``ansible_group_priority``: who wins among groups of one depth.
+    """
 
     name: str
-    children: set[str] = field(default_factory=set)
+    children: dict[str, None] = field(default_factory=dict)
+    parents: dict[str, None] = field(default_factory=dict)
     hosts: dict[str, None] = field(default_factory=dict)
     inline: list[Layer] = field(default_factory=list)
     files: list[Layer] = field(default_factory=list)
     depth: int = 0
+    priority: int = 1
 
 
 @dataclass
 class InventoryHost:
-    """One host, and the layers of variables given for it alone."""
+    """One host, the groups that list it, and the layers of variables given for it alone."""
 
     name: str
+    groups: dict[str, None] = field(default_factory=dict)
     inline: list[Layer] = field(default_factory=list)
     files: list[Layer] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Inventory:
-    """All groups and hosts of one inventory."""
+    """All groups and hosts of one inventory.
+
+    ``implicit`` are the names of this machine that the inventory does not list, see
+    :data:`LOCALHOST`.
+    """
 
     groups: dict[str, Group]
     hosts: dict[str, InventoryHost]
+    implicit: dict[str, InventoryHost] = field(default_factory=dict)
+
+    def host(self, name: str) -> InventoryHost:
+        """A host by its name, listed or implicit.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        found = self.hosts.get(name) or self.implicit.get(name)
+        if found is None:
+            raise ConfigError(f"the inventory has no host {name!r}", self.known())
+        return found
+
+    def known(self) -> str:
+        """A hint that lists the groups and hosts, or the first of them."""
+        names = [*self.groups, *self.hosts]
+        more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+        return f"there are: {', '.join(names[:20])}{more}"
+
+    def ad_hoc(self, name: str) -> Inventory:
+        """This inventory and a host of ``all`` that it does not list; unchanged if it does."""
+        if name in self.hosts or name in self.implicit:
+            return self
+        return replace(self, hosts={**self.hosts, name: InventoryHost(name)})
 
     def groups_of(self, host: str) -> list[Group]:
         """The groups a host is in, directly or through children, most general first.
 
-        The order is Ansible's: ``all``, then by depth, then by name.
+        The order is Ansible's: by depth, then by ``ansible_group_priority``, then by name.
         """
-        found = {name for name, group in self.groups.items() if host in group.hosts} | {"all"}
-        grown = True
-        while grown:
-            parents = {name for name, group in self.groups.items() if group.children & found}
-            grown = not parents <= found
-            found |= parents
+        found = dict.fromkeys(["all", *self.host(host).groups])
+        todo = list(found)
+        while todo:
+            for parent in self.groups[todo.pop()].parents:
+                if parent not in found:
+                    found[parent] = None
+                    todo.append(parent)
         return sorted(
-            (self.groups[name] for name in found if name in self.groups),
-            key=lambda group: (group.depth, group.name),
+            (self.groups[name] for name in found),
+            key=lambda group: (group.depth, group.priority, group.name),
         )
 
     def layers(self, host: str) -> list[Layer]:
         """A host's variables, the strongest last, in Ansible's order of precedence.
 
-        Group variables of the inventory file, ``group_vars/all``, other ``group_vars``, host
-        variables of the inventory file, ``host_vars``.
+        Group variables of the inventory itself, ``group_vars/all``, other ``group_vars``, host
+        variables of the inventory itself, ``host_vars``.
         """
         groups = self.groups_of(host)
         result = [layer for group in groups for layer in group.inline]
         result += [layer for group in groups for layer in group.files]
-        own = self.hosts[host]
+        own = self.host(host)
         return [*result, *own.inline, *own.files]
 
     def variables(self, host: str) -> dict[str, Any]:
-        """A host's variables, merged: the strongest layer that has a name wins."""
+        """A host's variables, merged: the strongest layer that has a name wins, as a whole."""
         merged: dict[str, Any] = {}
         for layer in self.layers(host):
             merged.update(layer.variables)
         return merged
 
     def members(self, group: str) -> list[str]:
-        """The hosts of a group and of its children, in the order of the inventory."""
-        wanted = {group}
-        todo = [group]
-        while todo:
-            for child in self.groups[todo.pop()].children:
-                if child not in wanted:
-                    wanted.add(child)
-                    todo.append(child)
-        inside = {host for name in wanted for host in self.groups[name].hosts}
-        return [host for host in self.hosts if host in inside or group == "all"]
+        """The hosts of a group and of its children, those nearer to the group first."""
+        level, order = [group], {group: None}
+        while level:
+            below = [child for name in level for child in self.groups[name].children]
+            level = [name for name in dict.fromkeys(below) if name not in order]
+            order.update(dict.fromkeys(level))
+        found = dict.fromkeys(host for name in order for host in self.groups[name].hosts)
+        if group == "all":  # a host that was named ad hoc is in no group's list
+            found.update(dict.fromkeys(self.hosts))
+        return list(found)
 
     def match(self, pattern: str) -> list[str]:
-        """The hosts a pattern names: ``gpu:&eu:!gpu-03``, wildcards, ``~regex``.
-
-        A pattern that only takes away, such as ``!gpu``, starts from all hosts, as in Ansible.
+        """The hosts a pattern names: ``gpu:&eu:!gpu-03``, wildcards, ``~regex``, ``web[0:2]``.
 
         Raises:
-            ConfigError: a plain name is neither a host nor a group, or a regex is not valid.
+            ConfigError: the pattern is empty or malformed, or a plain name in it is neither a
+                host nor a group.
         """
-        parts = [part.strip() for part in re.split(r"[,:]", pattern) if part.strip()]
-        order = {"!": 2, "&": 1}
-        chosen: dict[str, None] = {}
-        if parts and all(part[0] in "&!" for part in parts):
-            parts.append("all")
-        for part in sorted(parts, key=lambda part: order.get(part[0], 0)):
-            sign = part[0] if part[0] in "&!" else ""
-            matched = self._match_one(part[len(sign) :])
-            if sign == "&":
-                chosen = {host: None for host in chosen if host in matched}
-            elif sign == "!":
-                chosen = {host: None for host in chosen if host not in matched}
-            else:
-                chosen.update(dict.fromkeys(matched))
-        return list(chosen)
+        from rolecall.inventory.patterns import match
 
-    def _match_one(self, name: str) -> list[str]:
-        if name in self.groups:
-            return self.members(name)
-        if name in self.hosts:
-            return [name]
-        if name.startswith("~"):
-            try:
-                test = re.compile(name[1:]).match
-            except re.error as error:
-                raise ConfigError(f"{name!r} is not a regular expression: {error}") from error
-        else:
-            test = re.compile(fnmatch.translate(name)).match
-        names = [host for group in self.groups if test(group) for host in self.members(group)]
-        names += [host for host in self.hosts if test(host)]
-        if not names and not set(name) & set("*?[~"):
-            known = ", ".join([*self.groups, *self.hosts])
-            raise ConfigError(
-                f"{name!r} is neither a host nor a group of the inventory", f"there are: {known}"
-            )
-        return list(dict.fromkeys(names))
+        return match(self, pattern)

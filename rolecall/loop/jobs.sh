@@ -53,12 +53,17 @@ rc_detach() {
   if command -v setsid >/dev/null; then exec setsid "$@"; else exec nohup "$@"; fi
 }
 
+# rc_ping LOG: say that all is well, unless that broke a line of LOG in two. A quiet job would
+# else not let its follower notice that nobody listens any more, and the lock would be held on.
+rc_ping() { [ -n "$(tail -c 1 "$1")" ] || rc_frame ping; }
+
 # rc_follow DIR FROM: print the log from byte FROM until the job ends; end with its status.
 rc_follow() {
   rc_at=$2
   rc_jobid=$(cat "$1/identity" 2>/dev/null)
   rc_pid=${rc_jobid#*:}
   rc_pid=${rc_pid%%:*}
+  rc_pings=0
   while :; do
     rc_over=
     if [ -f "$1/exit" ] || [ ! -d "/proc/$rc_pid" ]; then rc_over=1; fi
@@ -68,6 +73,8 @@ rc_follow() {
       rc_at=$rc_size
     fi
     [ -z "$rc_over" ] || break
+    rc_pings=$((rc_pings + 1))
+    [ $((rc_pings % 5)) != 0 ] || rc_ping "$1/log"
     sleep 0.2 2>/dev/null || sleep 1
   done
   [ -f "$1/exit" ] || sleep 1

@@ -105,7 +105,7 @@ rc_watch() {
   hash) printf '%s: the file that came is not the one whose hash the list has: it is corrupt or was tampered with; nothing of it was installed\n' "$rc_bad" ;;
   space) printf '%s\n' 'the disk is full: free some space and run again' ;;
   network) printf '%s\n' 'the package index cannot be reached: check the network, the name service and the proxy of this host, or set PIP_INDEX_URL or a pip.conf there' ;;
-  missing) printf '%s: the package index of this host has no such version, or no wheel of it for this system and Python\n' "${rc_bad%% *}" ;;
+  missing) printf '%s: the package index of this host has no such version, no wheel of it for this system and Python, or did not answer\n' "${rc_bad%% *}" ;;
   esac
 }
 

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
-import posixpath
+import logging
+import re
 import shlex
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import paramiko
-from fabric import Connection
+from fabric import Config, Connection
 
 from rolecall.errors import RolecallError, UnreachableError
 from rolecall.shell import decode, encode, quote
-from rolecall.targets.hostkeys import changed_key, verify_host_keys
+from rolecall.targets.hostkeys import KnownHost, changed_key, verify_host_keys
 from rolecall.targets.tunnel import tunnel
+from rolecall.targets.upload import upload
 
-#: Seconds between two signs of life on an idle connection.
-KEEPALIVE = 15
+#: How paramiko words that the other side said nothing in time.
+_SILENT = ("Error reading SSH protocol banner", "No existing session", "Timeout")
 
-#: Seconds within which a host has to answer.
-CONNECT_TIMEOUT = 15
+_PID = re.compile(rb"@@pid (\d+)")
+
+# Without a handler of its own, paramiko's tracebacks of refused logins reach standard error.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a host may be silent, in seconds.
+
+    Attributes:
+        connect: for the connection, the login and the start of a shell, each.
+        keepalive: between two signs of life on an idle connection.
+        lost: after which a connection whose data nobody confirms is given up.
+        interrupt: for a step to end by itself after Ctrl-C.
+    """
+
+    connect: float = 15
+    keepalive: int = 15
+    lost: float = 45
+    interrupt: float = 5
 
 
 @dataclass(frozen=True)
@@ -30,8 +51,15 @@ class Address:
     """Where a host is and how to log in; empty values are ssh_config's to fill.
 
     Attributes:
+        host: a name of ssh_config, a host name or an address.
         key_files: private keys to try, besides the agent's and the usual ones.
         known_hosts: files with accepted host keys, besides the user's own.
+        password: for the login; never shown.
+        passphrase: of the key files; never shown.
+        ssh_config: the file to read in place of the user's and the system's.
+        proxy_jump: hosts to go through, ``user@host:port`` with commas, in place of ssh_config's.
+        proxy_command: a command whose standard streams are the connection, likewise.
+        patience: how long to wait.
     """
 
     host: str
@@ -39,6 +67,12 @@ class Address:
     user: str | None = None
     key_files: tuple[str, ...] = ()
     known_hosts: tuple[Path, ...] = ()
+    password: str | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+    ssh_config: Path | None = None
+    proxy_jump: str | None = None
+    proxy_command: str | None = None
+    patience: Patience = field(default_factory=Patience)
 
 
 class SshChannel:
@@ -47,39 +81,56 @@ class SshChannel:
     def __init__(self, channel: paramiko.Channel, target: SshTarget) -> None:
         self._channel = channel
         self._target = target
-        self._pid = ""
+        self._pid = 0
 
-    def expect_pid(self) -> None:
+    def expect_pid(self, patience: float) -> None:
         """Read the shell's process id, printed on a line of its own in front of everything.
 
         Whatever a login script prints before it is passed over.
+
+        Raises:
+            UnreachableError: it ended or stayed silent for ``patience`` seconds instead.
         """
         seen = b""
+        self._channel.settimeout(patience)
         while not self._pid:
-            data = self._channel.recv(4096)
+            try:
+                data = self._channel.recv(4096)
+            except TimeoutError:
+                raise self._no_shell(seen, f"it did not start within {patience:g} s") from None
             if not data:
-                said = decode(seen).strip().splitlines()
-                raise UnreachableError(
-                    f"no shell on {self._target.name}" + (f": {said[-1]}" if said else ""),
-                    "the account needs a login shell that can run /bin/sh",
-                )
+                seen += self._channel.recv_stderr(4096)
+                raise self._no_shell(seen, "")
             seen += data
             for line in seen.split(b"\n")[:-1]:
-                if line.startswith(b"@@pid "):
-                    self._pid = decode(line.removeprefix(b"@@pid "))
+                if said := _PID.fullmatch(line):
+                    self._pid = int(said[1])
+        self._channel.settimeout(None)
+
+    def _no_shell(self, seen: bytes, why: str) -> UnreachableError:
+        said = [line.strip() for line in decode(seen).splitlines() if line.strip()]
+        reason = "; ".join([*([why] if why else []), *said[-3:]])
+        return UnreachableError(
+            f"no shell on {self._target.name}" + (f": {reason}" if reason else ""),
+            f"the login shell of {self._target.login} has to run commands: "
+            f"try ssh {self._target.login} true",
+        )
 
     def write(self, data: bytes) -> None:
         """Send all of ``data``."""
         try:
             self._channel.sendall(data)
-        except OSError as error:
-            raise UnreachableError(f"the connection to {self._target.name} is lost") from error
+        except (OSError, EOFError) as error:
+            raise UnreachableError(
+                f"the connection to {self._target.name} is lost",
+                "run the same command again: it goes on from the state it finds",
+            ) from error
 
     def read(self) -> bytes:
         """Whatever the shell has printed, waiting for at least one byte."""
         try:
             return self._channel.recv(1 << 16)
-        except OSError:
+        except (OSError, EOFError):
             return b""
 
     def close(self) -> None:
@@ -92,9 +143,20 @@ class SshChannel:
         self._target.disconnect()
 
     def interrupt(self) -> None:
-        """End the shell and its step over a second channel, then the connection."""
+        """End the shell and its step over a second channel, then the connection.
+
+        What does not end by itself within the grace period is killed.
+        """
+        group = f"-{self._pid}"
+        tenths = int(self._target.patience.interrupt * 10)
+        script = (
+            f"kill -s TERM -- {group} || exit 0; rc_i=0\n"
+            f"while kill -s 0 -- {group} 2>/dev/null && [ $rc_i -lt {tenths} ]; do\n"
+            "rc_i=$((rc_i + 1)); sleep 0.1 2>/dev/null || { sleep 1; rc_i=$((rc_i + 9)); }; done\n"
+            f"kill -s KILL -- {group} 2>/dev/null || :"
+        )
         with suppress(RolecallError, OSError, paramiko.SSHException, EOFError):
-            self._target.execute(f"kill -s TERM -- -{int(self._pid)}")
+            self._target.execute(script)
         self._channel.close()
         self._target.disconnect()
 
@@ -104,13 +166,31 @@ class SshTarget:
 
     def __init__(self, name: str, address: Address) -> None:
         self.name = name
+        self.patience = address.patience
         self._address = address
         self._connection: Connection | None = None
 
+    @property
+    def login(self) -> str:
+        """The arguments with which ``ssh`` reaches the same account."""
+        connection = self._connection or self._described()
+        where = shlex.quote(f"{connection.user}@{connection.host}")
+        return where if connection.port == 22 else f"-p {connection.port} {where}"
+
     def open_shell(self) -> SshChannel:
-        """Connect, verify the host's key, and start the shell."""
-        channel = SshChannel(self._exec("echo; echo @@pid $$; exec /bin/sh"), self)
-        channel.expect_pid()
+        """Connect, verify the host's key, and start the shell.
+
+        Raises:
+            UnreachableError: any of it did not work; nothing was run.
+        """
+        # The login shell may be any program: it only has to run a command with quoted words.
+        start = quote("echo; echo @@pid $$; exec /bin/sh")
+        try:
+            channel = SshChannel(self._exec(f"exec /bin/sh -c {start}"), self)
+            channel.expect_pid(self.patience.connect)
+        except BaseException:
+            self.disconnect()
+            raise
         return channel
 
     def execute(self, command: str, data: bytes = b"") -> str:
@@ -118,14 +198,39 @@ class SshTarget:
 
         Raises:
             RolecallError: it ended with another status than 0.
+            UnreachableError: the connection was lost meanwhile.
         """
         channel = self._exec(f"exec /bin/sh -c {quote(command)}")
         channel.set_combine_stderr(True)
-        channel.sendall(data)
-        channel.shutdown_write()
+        with suppress(OSError, EOFError):  # its status tells why it reads no more
+            channel.sendall(data)
+            channel.shutdown_write()
+        return self._finish(channel)
+
+    def send(self, command: str, read: Callable[[int], bytes]) -> None:
+        """Feed a command with what ``read(size)`` returns until it returns nothing.
+
+        Raises:
+            RolecallError: it ended with another status than 0.
+            UnreachableError: the connection was lost meanwhile.
+        """
+        channel = self._exec(f"exec /bin/sh -c {quote(command)}")
+        channel.set_combine_stderr(True)
+        with suppress(OSError, EOFError):
+            while block := read(1 << 18):
+                channel.sendall(block)
+            channel.shutdown_write()
+        self._finish(channel)
+
+    def _finish(self, channel: paramiko.Channel) -> str:
         output = b"".join(iter(lambda: channel.recv(1 << 16), b""))
         status = channel.recv_exit_status()
         channel.close()
+        if status == -1:  # none came: the connection ended, or a signal ended the command
+            raise UnreachableError(
+                f"the connection to {self.name} is lost",
+                "run the same command again: it goes on from the state it finds",
+            )
         if status != 0:
             raise RolecallError(f"on {self.name}: {decode(output).strip() or f'status {status}'}")
         return decode(output)
@@ -136,29 +241,7 @@ class SshTarget:
         A transfer that was cut goes on where it stopped; a file that is there already is not
         sent again.
         """
-        digest = hashlib.sha256()
-        with open(source, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        folder, name = posixpath.split(destination)
-        part = quote(posixpath.join(folder, f".rolecall-{digest.hexdigest()[:16]}-{name}"))
-        place = quote(destination)
-        there = self.execute(
-            f"[ -f {place} ] && sha256sum <{place} || :; wc -c 2>/dev/null <{part} || echo 0"
-        ).split()
-        if there[0] != digest.hexdigest():
-            offset = int(there[-1])
-            with open(source, "rb") as file:
-                file.seek(offset)
-                self._send(f"umask 077; cat >>{part}", file.read)
-            sent = self.execute(f"sha256sum <{part}").split()[0]
-            if sent != digest.hexdigest():
-                self.execute(f"rm -f -- {part}")
-                raise RolecallError(
-                    f"{destination} on {self.name} arrived damaged", "run the same command again"
-                )
-            self.execute(f"sync -- {part} 2>/dev/null || sync; mv -f -- {part} {place}")
-        self.execute(f"chmod -- {quote(mode)} {place}")
+        upload(self, source, destination, mode)
 
     @contextmanager
     def forward(self, port: int) -> Iterator[tuple[str, int]]:
@@ -166,28 +249,51 @@ class SshTarget:
         with tunnel(self._transport(), port) as address:
             yield address
 
+    def shown_key(self) -> KnownHost:
+        """The key that the host shows, for the user to compare; nothing is trusted by asking.
+
+        Raises:
+            UnreachableError: it shows none.
+        """
+        connection = self._described()
+        try:
+            if isinstance(connection.gateway, Connection):
+                self._verify(connection.gateway)
+            sock = (
+                connection.open_gateway()
+                if connection.gateway
+                else socket.create_connection(
+                    (connection.host, connection.port), self.patience.connect
+                )
+            )
+            with paramiko.Transport(sock) as transport:
+                transport.start_client(timeout=self.patience.connect)
+                key = transport.get_remote_server_key()
+        except (OSError, paramiko.SSHException, EOFError) as error:
+            raise self._unreachable(connection, error) from error
+        finally:
+            if isinstance(connection.gateway, Connection):
+                connection.gateway.close()
+        return KnownHost.of(connection.host, connection.port, key)
+
     def disconnect(self) -> None:
         """Close the connection."""
         if self._connection:
+            gateway = self._connection.gateway
             self._connection.close()
+            if isinstance(gateway, Connection):
+                gateway.close()
             self._connection = None
-
-    def _send(self, command: str, read: object) -> None:
-        channel = self._exec(f"exec /bin/sh -c {quote(command)}")
-        while block := read(1 << 18):  # type: ignore[operator]
-            channel.sendall(block)
-        channel.shutdown_write()
-        status = channel.recv_exit_status()
-        channel.close()
-        if status != 0:
-            raise RolecallError(f"an upload to {self.name} failed with status {status}")
 
     def _exec(self, command: str) -> paramiko.Channel:
         try:
-            channel = self._transport().open_session(timeout=CONNECT_TIMEOUT)
+            channel = self._transport().open_session(timeout=self.patience.connect)
             channel.exec_command(encode(command))
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise UnreachableError(f"{self.name} refused a channel: {error}") from error
+            raise UnreachableError(
+                f"{self.name} refused a channel: {_said(error)}",
+                "its sshd allows too few sessions (MaxSessions), or the connection broke",
+            ) from error
         return channel
 
     def _transport(self) -> paramiko.Transport:
@@ -197,45 +303,136 @@ class SshTarget:
         assert isinstance(transport, paramiko.Transport)
         return transport
 
-    def _connect(self) -> Connection:
+    def _described(self) -> Connection:
+        """The connection that the address and ssh_config describe, not opened."""
         address = self._address
-        keys = [str(Path(key).expanduser()) for key in address.key_files]
-        connection = Connection(
+        config = Config(runtime_ssh_path=str(address.ssh_config) if address.ssh_config else None)
+        seconds = max(1, int(self.patience.connect))
+        options = {
+            "key_filename": [str(Path(key).expanduser()) for key in address.key_files],
+            "passphrase": address.passphrase,
+            "banner_timeout": self.patience.connect,
+            "auth_timeout": max(self.patience.connect, 30),
+        }
+        target = Connection(
             address.host,
             user=address.user,
             port=address.port,
-            connect_timeout=CONNECT_TIMEOUT,
-            connect_kwargs={"key_filename": keys} if keys else None,
+            config=config,
+            connect_timeout=seconds,
+            connect_kwargs={**options, "password": address.password},
         )
+
+        def hop(where: str, gateway: Connection | None) -> Connection:
+            # False: none at all; fabric would look for one of its own.
+            return Connection(
+                where,
+                config=config.clone(),
+                gateway=gateway or False,
+                connect_timeout=seconds,
+                connect_kwargs=dict(options),
+            )
+
+        hops = address.proxy_jump or target.ssh_config.get("proxyjump", "none")
+        if address.proxy_command:
+            target.gateway = address.proxy_command
+        elif hops != "none":
+            target.gateway = _chain(hops.split(","), address.host, hop)
+        return target
+
+    def _connect(self) -> Connection:
+        connection = self._described()
+        for key in self._address.key_files:
+            if not Path(key).expanduser().is_file():
+                raise UnreachableError(
+                    f"{self.name}: the private key {key} does not exist",
+                    "correct ansible_ssh_private_key_file in the inventory, or the option -i",
+                )
         self._verify(connection)
-        where = f"{self.name} ({connection.user}@{connection.host}:{connection.port})"
         try:
             connection.open()
-        except paramiko.BadHostKeyException as error:
-            raise changed_key(self.name, error) from error
-        except (paramiko.AuthenticationException, paramiko.PasswordRequiredException) as error:
-            raise UnreachableError(
-                f"{where} refused the login: {error}",
-                "name the key in the inventory (ansible_ssh_private_key_file) or add it to "
-                "the agent: ssh-add",
-            ) from error
-        except TimeoutError as error:
-            raise UnreachableError(
-                f"{where} did not answer within {CONNECT_TIMEOUT} s", "is it up, and reachable?"
-            ) from error
         except (OSError, paramiko.SSHException, EOFError) as error:
-            raise UnreachableError(
-                f"{where} cannot be reached: {error}",
-                f"try: ssh -p {connection.port} "
-                f"{shlex.quote(f'{connection.user}@{connection.host}')}",
-            ) from error
-        assert connection.transport is not None
-        connection.transport.set_keepalive(KEEPALIVE)
+            connection.close()
+            raise self._unreachable(connection, error) from error
+        transport = connection.transport
+        assert transport is not None
+        transport.set_keepalive(self.patience.keepalive)
+        first = connection
+        while isinstance(first.gateway, Connection):
+            first = first.gateway
+        _give_up_after(self.patience.lost, first.transport.sock)
         return connection
 
     def _verify(self, connection: Connection) -> None:
         """Fabric accepts any key by default; this and every jump host on the way must not."""
-        verify_host_keys(connection.client, self.name, self._address.known_hosts)
+        named = connection.ssh_config.get("userknownhostsfile", "").split()
+        files = [*self._address.known_hosts, *(Path(name).expanduser() for name in named)]
+        verify_host_keys(connection.client, self.name, files)
         gateway = connection.gateway
         if isinstance(gateway, Connection):
             self._verify(gateway)
+
+    def _unreachable(self, connection: Connection, error: Exception) -> UnreachableError:
+        """What went wrong on the way, in words a user can act on."""
+        where = f"{self.name} ({connection.user}@{connection.host}:{connection.port})"
+        if isinstance(error, paramiko.BadHostKeyException):
+            hop = connection
+            while hop.host != error.hostname and isinstance(hop.gateway, Connection):
+                hop = hop.gateway
+            return changed_key(self.name, KnownHost.of(hop.host, hop.port, error.key), error)
+        if isinstance(error, paramiko.PasswordRequiredException):
+            return UnreachableError(
+                f"{where}: the private key has a passphrase", "add it to the agent: ssh-add FILE"
+            )
+        if isinstance(error, paramiko.AuthenticationException):
+            return UnreachableError(
+                f"{where} refused the login: {_said(error)}",
+                "name the key in the inventory (ansible_ssh_private_key_file), add it to the "
+                "agent (ssh-add), or check the user and the password",
+            )
+        if isinstance(error, socket.gaierror):
+            return UnreachableError(
+                f"{self.name}: no address is known for {connection.host}",
+                "correct the name, or give ansible_host in the inventory",
+            )
+        if isinstance(error, TimeoutError) or str(error).startswith(_SILENT):
+            return UnreachableError(
+                f"{where} did not answer within {self.patience.connect:g} s",
+                "is it up and reachable, and is that its SSH port?",
+            )
+        return UnreachableError(
+            f"{where} cannot be reached: {_said(error)}", f"try: ssh {self.login}"
+        )
+
+
+def _chain(
+    hops: list[str], host: str, make: Callable[[str, Connection | None], Connection]
+) -> Connection | None:
+    """Jump hosts in ssh's order: the first is reached directly, the last is returned.
+
+    Fabric nests several inside out. A host that a wildcard makes its own jump host is reached
+    directly, as ssh does.
+    """
+    gateway: Connection | None = None
+    for hop in hops:
+        made = make(hop.strip(), gateway)
+        if made.original_host == host:
+            return gateway
+        gateway = made
+    return gateway
+
+
+def _give_up_after(seconds: float, sock: object) -> None:
+    """Let the kernel end a connection whose data nobody confirms, where it can."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None and isinstance(sock, socket.socket):
+        sock.setsockopt(socket.IPPROTO_TCP, option, int(seconds * 1000))
+
+
+def _said(error: Exception) -> str:
+    """An error's own words, without Python's decoration."""
+    if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
+        error = next(iter(error.errors.values()))
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error).rstrip(".") or type(error).__name__

@@ -1,6 +1,7 @@
 """The server: Triton, supervised, and restarted exactly when what it serves has changed."""
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from rolecall.api import (
+    ConfigError,
     Directory,
     Host,
     Resource,
@@ -78,7 +80,12 @@ def launcher(host: Host) -> Tree:
 
 
 def service(host: Host) -> Service:
-    """Triton on ``host``, as a supervised service."""
+    """Triton on ``host``, as a supervised service.
+
+    Raises:
+        ConfigError: Rolecall's directory there has a name that Triton cannot use.
+    """
+    _check_home(host.facts.state_dir)
     settings = host.settings(Server)
     options = (
         f"--model-repository={repository(host).path}",
@@ -118,6 +125,18 @@ def service(host: Host) -> Service:
         log_max_bytes=settings.log_max_mib << 20,
         log_keep=settings.log_keep,
     )
+
+
+def _check_home(path: str) -> None:
+    # The python backend starts its stub with `bash -c` and the bare paths of backend and model
+    # (triton-inference-server/python_backend, src/stub_launcher.cc); the Python in the stub takes
+    # every path for ASCII, whatever the locale.
+    if unusable := sorted(set(re.findall(r"[^\w./+@%:,=-]", path, re.ASCII))):
+        raise ConfigError(
+            f"Triton's python backend cannot work below {path!r}: the path contains "
+            + " ".join(repr(character) for character in unusable),
+            "set rolecall.home to a directory without such characters",
+        )
 
 
 def _reachable(address: str) -> str:

@@ -107,4 +107,10 @@ def _print(status: HostStatus) -> None:
         print(f"           at {status.endpoint}")
         print(f"           from engine {status.engine or 'unknown'}")
     else:
-        print("           next: ./inv start, or ./inv deploy")
+        print(f"           next: {_way_out(status)}")
+
+
+def _way_out(status: HostStatus) -> str:
+    """``start`` where only the server is missing; else everything has to be converged."""
+    made = all(counts.keys() <= {"ok"} for role, counts in status.roles.items() if role != "server")
+    return "./inv start" if made else "./inv plan shows what is missing, ./inv deploy makes it"

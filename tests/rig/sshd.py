@@ -105,12 +105,13 @@ class Sshd:
         shutil.copy(self.folder / "key.pub", self.folder / "authorized_keys")
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {self.public_host_key}\n")
         (self.folder / "config").write_text(self._config())
+        starts = self.log.count("Server listening") if (self.folder / "log").exists() else 0
         command = [program, "-D", "-f", str(self.folder / "config"), "-E", str(self.folder / "log")]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             with suppress(OSError):
-                if "Server listening" in self.log:
+                if self.log.count("Server listening") > starts:
                     return self
             assert self.process.poll() is None, self.log
             time.sleep(0.02)

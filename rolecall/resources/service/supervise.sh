@@ -279,6 +279,7 @@ sv_await() {
 # sv_bring_up: start and wait. What does not come up is stopped again, so that it neither holds
 # its port nor crashes on unattended, and the next probe finds it down.
 sv_bring_up() {
+  sv_from=$(wc -c <log 2>/dev/null) || sv_from=0
   if sv_start; then
     sv_await "$ready_timeout" '' && return 0
   else
@@ -287,9 +288,21 @@ sv_bring_up() {
   sv_report="$sv_why; it was stopped again; its whole log: $(pwd)/log"
   sv_stop
   printf 'the end of its log:\n'
-  tail -n 30 log | sed -e 's/^/  /'
+  tail -n 12 log | sed -e 's/^/  /'
+  sv_errors
   printf '%s\n' "$sv_report"
   return 1
+}
+
+# sv_errors: the first lines since sv_from that name an error; the end of a log is often a
+# summary or a usage text, far from them.
+sv_errors() {
+  sv_found=$(
+    tail -c "+$((sv_from + 1))" log |
+      grep -i -E '(^|[^a-z])(error|fatal|failed|exception|unrecognized|cannot|not found)' |
+      head -n 6 | cut -c 1-400 | sed -e 's/^/  /'
+  )
+  [ -z "$sv_found" ] || printf 'the first lines of it that name an error:\n%s\n' "$sv_found"
 }
 
 # sv_settle: the right program runs but is not ready. Give it the rest of its time, at least

@@ -1,9 +1,12 @@
 """Runs Ansible's command lines for the tests, a fork each, so that start-up is paid once.
 
-Started with the Python of the oracle's environment, in which ansible-core is installed. Reads one
-JSON list of arguments a line, such as ``["ansible-inventory", "-i", "hosts", "--list"]``, and
-answers with one line ``{"status": 0, "out": "…", "err": "…"}``. Each runs in a child of its own:
-Ansible keeps what it has read in globals.
+Started with the Python of the oracle's environment, in which ansible-core is installed, and with
+the path of some inventory to warm up on. Each line of its input is a request, answered by a line:
+
+- a list of arguments, ``["ansible-inventory", "-i", "hosts", "--list"]``: a whole command line;
+- a mapping, ``{"source": "hosts", "patterns": ["all", "web*"]}``: the hosts of each pattern.
+
+Each runs in a child of its own, because Ansible keeps what it has read in globals.
 """
 
 import json
@@ -14,12 +17,34 @@ import traceback
 
 from ansible.cli.adhoc import AdHocCLI
 from ansible.cli.inventory import InventoryCLI
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.vars.manager import VariableManager
 
 PROGRAMS = {"ansible": AdHocCLI, "ansible-inventory": InventoryCLI}
 
 
-def answer(arguments):
-    """Run one command line in a child and return what it did."""
+def command_line(arguments):
+    """Run one of Ansible's programs; returns its exit status."""
+    try:
+        PROGRAMS[arguments[0]].cli_executor(arguments)
+    except SystemExit as end:
+        return end.code or 0
+    return 0
+
+
+def match(request):
+    """Print the hosts that each pattern names."""
+    manager = InventoryManager(loader=DataLoader(), sources=[request["source"]])
+    found = [
+        [host.name for host in manager.get_hosts(pattern)] for pattern in request["patterns"]
+    ]
+    print(json.dumps(found))
+    return 0
+
+
+def answer(request):
+    """Run one request in a child and return what it did."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
         if child == 0:
@@ -27,25 +52,28 @@ def answer(arguments):
             os.dup2(err.fileno(), 2)
             status = 1
             try:
-                status = PROGRAMS[arguments[0]].cli_executor(arguments)
-            except SystemExit as end:
-                status = end.code or 0
+                status = match(request) if isinstance(request, dict) else command_line(request)
             except BaseException:
                 traceback.print_exc()
             finally:
                 sys.stdout.flush()
                 sys.stderr.flush()
-                os._exit(status if isinstance(status, int) else 1)
+                os._exit(status)
         _, status = os.waitpid(child, 0)
         texts = []
         for file in (out, err):
             file.seek(0)
-            texts.append(file.read().decode("utf-8", "surrogateescape"))
+            texts.append(file.read().decode())
     return {"status": os.waitstatus_to_exitcode(status), "out": texts[0], "err": texts[1]}
 
 
 def main():
-    """Answer until the input ends."""
+    """Load every plugin once, then answer until the input ends."""
+    loader = DataLoader()
+    manager = InventoryManager(loader=loader, sources=[sys.argv[1]])
+    variables = VariableManager(loader=loader, inventory=manager)
+    for host in manager.get_hosts():
+        variables.get_vars(host=host)
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
 

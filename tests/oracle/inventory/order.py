@@ -1,0 +1,24 @@
+"""Where the order of Ansible's hosts can be foretold."""
+
+from rolecall.inventory import Inventory
+
+
+def is_fixed(inventory: Inventory, group: str) -> bool:
+    """Whether Ansible lists the hosts of a group in an order that does not depend on hashes.
+
+    It walks the groups below level by level, and each level but the first in the order of a set.
+    So the order is sure where no more than one group of a level has children of its own.
+    """
+    seen = {group}
+    level = list(inventory.groups[group].children)
+    while level:
+        seen.update(level)
+        below = {
+            name: new
+            for name in level
+            if (new := [child for child in inventory.groups[name].children if child not in seen])
+        }
+        if len(below) > 1:
+            return False
+        level = [child for children in below.values() for child in children]
+    return True

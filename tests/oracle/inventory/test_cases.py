@@ -1,0 +1,127 @@
+"""Inventories written by hand, read by Ansible's own programs and by ours."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rolecall.errors import ConfigError
+from rolecall.inventory import load_inventory
+from rolecall.inventory.listing import graph, host_json, list_json
+from tests.oracle.inventory.conftest import CASES
+from tests.oracle.inventory.order import is_fixed
+
+ROOT = Path(__file__).parents[3]
+
+INVENTORIES = (
+    "shop/hosts",
+    "shop",
+    "fleet/hosts.yaml",
+    "several",
+    "several/03-cloud",
+    "several/nested",
+    "program/ask-each-host",
+    "ini/values.ini",
+    "ini/crlf",
+    "json/hosts.json",
+    "alike/hosts",
+    "a,b:22,[2001:db8::1]:2200,x[1:2]",
+    "alone,",
+)
+
+PATTERNS = """
+all * ungrouped localhost 127.0.0.1 ::1 local* all:!ungrouped !all &all
+~. ~.*[0-9]$ ~(w|g)[a-z]+ ~^$ *1 *0?* [a-m]* *.example.org *[!0-9]
+all[0] all[-1] all[0:2] all[1:] all[2:2] all[100] *[1] *[-2] all[0]:all[-1] all[1-2] all[2:0]
+web web[0] web[1:] web:&front web:!front web:front:&all:!web03 !web &web front,db web,!web01 web[0]:db[0]
+web:!~.*3 db:&*x shop:!db:!front 2001:db8::ff 2001:db8::ff,web01 2001:db8::1 web*:!cache*
+gpu:&eu:!gpu-03 gpu:!paris eu:us &eu:&gpu !eu:!us gpu[1:2]:&eu paris[0] gpu-0?:!gpu-04 zoo boston:rome
+cloud later:&web vm* vm1 vm1:22 extra a lone one one:two !one o* tip:diamond diamond left:!tip
+h1:h3 values[1:2] a:b:c w*:!w2 inner alone x[1:2] web01:web03 gpu-01:gpu-02 nosuch nosuch*
+""".split()
+
+
+def source(inventory):
+    return inventory if "," in inventory else str(CASES / inventory)
+
+
+def ours(inventory, *arguments):
+    """What ``./inv inventory`` prints, the real program."""
+    done = subprocess.run(
+        [str(ROOT / "inv"), "inventory", "--inventory", source(inventory), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("inventory", INVENTORIES)
+@pytest.mark.parametrize("what", ["--list", "--graph"])
+def test_the_programs_print_the_same(ansible, inventory, what):
+    theirs = ansible.run("ansible-inventory", "-i", source(inventory), what)
+    assert not theirs.refused, theirs.err
+    assert ours(inventory, what) == theirs.out
+
+
+@pytest.mark.parametrize("inventory", INVENTORIES)
+def test_every_host_has_the_same_variables(ansible, inventory):
+    read = load_inventory(Path(source(inventory)))
+    assert read.hosts
+    for host in read.hosts:
+        theirs = ansible.ask("ansible-inventory", "-i", source(inventory), "--host", host)
+        assert not theirs.refused, theirs.err
+        assert host_json(read, host) + "\n" == theirs.out
+
+
+@pytest.mark.parametrize("inventory", INVENTORIES)
+def test_every_group_has_the_same_graph(ansible, inventory):
+    read = load_inventory(Path(source(inventory)))
+    for group in read.groups:
+        theirs = ansible.ask("ansible-inventory", "-i", source(inventory), "--graph", group)
+        assert graph(read, group) + "\n" == theirs.out
+
+
+@pytest.mark.parametrize("inventory", INVENTORIES)
+def test_patterns_name_the_same_hosts(ansible, inventory):
+    read = load_inventory(Path(source(inventory)))
+    in_order = all(is_fixed(read, group) for group in read.groups)
+    for pattern in PATTERNS:
+        answer = ansible.ask("ansible", "-i", source(inventory), pattern, "--list-hosts")
+        theirs = answer.out.split()[2:]
+        try:
+            found = read.match(pattern)
+        except ConfigError:  # Ansible warns of a name that is not there, and goes on without it
+            assert "Could not match supplied host pattern" in answer.err, pattern
+            continue
+        if in_order:
+            assert found == theirs, pattern
+        elif "[" not in pattern or pattern.startswith("~"):
+            assert sorted(found) == sorted(theirs), pattern
+
+
+@pytest.mark.parametrize("pattern", ["all", "web:&front", "web[0:1]", "~web.*", "!web"])
+def test_the_program_that_runs_tasks_agrees(ansible, pattern):
+    path = CASES / "shop" / "hosts"
+    theirs = ansible.run("ansible", "-i", str(path), pattern, "--list-hosts").out.split()[2:]
+    assert sorted(load_inventory(path).match(pattern)) == sorted(theirs)
+
+
+def test_the_host_option_prints_what_ansible_prints(ansible):
+    path = str(CASES / "fleet" / "hosts.yaml")
+    theirs = ansible.run("ansible-inventory", "-i", path, "--host", "gpu-02")
+    assert ours("fleet/hosts.yaml", "--host", "gpu-02") == theirs.out
+
+
+def test_the_listing_is_an_inventory_of_its_own(ansible, tmp_path):
+    """What ``--list`` prints is what an inventory program prints, for Ansible and for us."""
+    printed = list_json(load_inventory(CASES / "fleet" / "hosts.yaml"))
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{printed}\nEND\n")
+    program.chmod(0o755)
+    theirs = ansible.ask("ansible-inventory", "-i", str(program), "--list")
+    again = list_json(load_inventory(program))
+    assert again + "\n" == theirs.out
+    assert json.loads(again) == json.loads(printed)
