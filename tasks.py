@@ -4,7 +4,7 @@ from pathlib import Path
 
 from invoke import Collection
 
-from rolecall.cli import tasks
+from rolecall.cli import fleet, tasks
 from rolecall.cli.project import Project
 from roles.server.tasks import serving_tasks, show_answer
 
@@ -31,6 +31,7 @@ for task in (
     tasks.inventory_task(project),
     tasks.destroy_task(project),
     *serving_tasks(project),
+    *fleet.fleet_tasks(project),
     tasks.test_task(project),
 ):
     ns.add_task(task)

@@ -37,15 +37,17 @@ from rolecall.role import Host, Role
 from rolecall.rollout import Rollout
 from rolecall.session import Session
 from rolecall.settings import RunnerSettings, Settings
+from rolecall.sudo import SudoPassword
 from rolecall.targets import Target
 
 
 @dataclass(frozen=True)
 class HostPlan:
-    """One host of a run: how to reach it and what its settings are."""
+    """One host of a run: how to reach it, what its settings are, how to become root there."""
 
     target: Target
     settings: dict[str, Settings]
+    sudo_password: SudoPassword | None = None
 
     @property
     def home(self) -> str:
@@ -397,6 +399,10 @@ class Opening:
                 skips.append((role, item))
             else:
                 steps.append(Step(number, role, item))
+        password = self._plan.sudo_password
+        as_root = any(step.resource.sudo or step.resource.probe_sudo for step in steps)
+        if password and as_root and not facts.is_root:
+            self._session.tell(password.assignment())
         return steps, skips
 
     def _host(self, facts: Facts) -> Host:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rolecall.errors import UnreachableError
 from rolecall.shell import decode, encode
+from rolecall.sudo import sudo_error
 from rolecall.targets import Channel, Target
 
 
@@ -60,13 +61,23 @@ class Session:
 
         Raises:
             UnreachableError: the shell ended before the script did.
+            SudoError: the script needs root, which the host refuses; it did nothing.
         """
         self.exchanges += 1
         preamble = "\n".join(self._preamble)
         self._preamble.clear()
         text = f"{preamble}\nrc_main() {{\n:\n{script}\n}}\nrc_main </dev/null\nrc_frame end\n"
         self._channel.write(encode(text))
-        yield from self._answer()
+        refusal: list[str] | None = None
+        for item in self._answer():
+            if isinstance(item, Frame) and item.kind == "become":
+                refusal = []
+            elif refusal is None:
+                yield item
+            elif isinstance(item, Line):
+                refusal.append(item.text)
+        if refusal is not None:
+            raise sudo_error(self.target.name, refusal)
 
     def _answer(self) -> Iterator[Frame | Line]:
         mark = encode(self.mark) + b" "

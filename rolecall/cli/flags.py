@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from rolecall.cli.login import Login
 from rolecall.errors import ConfigError
 
 HELP = {
@@ -20,6 +21,10 @@ HELP = {
     "json": "One event a line, as JSON.",
     "verbose": "Show all output of what is applied, and every resource.",
     "lock_wait": "How long to wait for another run on the same host, such as 30s or 10m.",
+    "forks": "How many hosts at the same time.",
+    "serial": "Hosts of one wave, as 5 or 25%; the next begins when it is over.",
+    "max_fail": "Begin no further host once more than this many have failed.",
+    "canary": "This host goes first and must answer; only then do the others begin.",
     "detailed_exitcode": "End with 2 when something changed or would change, else 0.",
 }
 
@@ -28,7 +33,10 @@ SHORT = {"verbose": "v", "follow": "f"}
 
 @dataclass(frozen=True)
 class Flags:
-    """The options of one invocation."""
+    """The options of one invocation.
+
+    ``fab_hosts`` are the names of ``fab -H``, which the inventory need not know.
+    """
 
     check: bool = False
     diff: bool = False
@@ -41,6 +49,12 @@ class Flags:
     verbose: bool = False
     lock_wait: str = "0"
     detailed_exitcode: bool = False
+    forks: int = 10
+    serial: str = ""
+    max_fail: int = -1
+    canary: str = ""
+    fab_hosts: tuple[str, ...] = ()
+    login: Login = field(default_factory=Login)
 
     @property
     def lock_wait_seconds(self) -> float:
@@ -79,7 +93,11 @@ def _split(text: str, names: Sequence[str], option: str) -> set[str]:
 
 
 def from_arguments(arguments: dict[str, Any]) -> Flags:
-    """The flags among a task's arguments."""
-    return Flags(
-        **{name: arguments[name] for name in Flags.__dataclass_fields__ if name in arguments}
-    )
+    """The flags among a task's arguments, and fabric's, where ``fab`` runs the task."""
+    known = {known.name for known in fields(Flags)}
+    flags = Flags(**{name: value for name, value in arguments.items() if name in known})
+    config = getattr(arguments.get("_"), "config", None)
+    if getattr(config, "prefix", "") != "fabric":
+        return flags
+    names = tuple(name.strip() for name in flags.hosts.split(",") if name.strip())
+    return replace(flags, fab_hosts=names, login=Login.from_config(config))

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rolecall.run import Declare, HostPlan, HostResult, Opened
     from rolecall.session import Session
     from rolecall.settings import Resolved, Settings
-    from rolecall.targets import Target
 
 #: Called after a run in which nothing failed, for each host: what to tell the user.
 After = Callable[["HostResult", "Stream", bool], None]
@@ -71,27 +70,34 @@ class Project:
         Raises:
             ConfigError: the inventory, a setting or an option is wrong.
         """
+        return self._resolved(self.inventory(flags), flags)
+
+    def _resolved(self, inventory: Inventory, flags: Flags) -> dict[str, dict[str, Resolved]]:
+        from rolecall.cli.reach import add_unknown
         from rolecall.settings import Override, resolve
 
-        inventory = self.inventory(flags)
         overrides = [Override.parse(text) for text in flags.set]
         types = self.setting_types()
-        names = inventory.match(flags.hosts or DEFAULT_HOSTS)
+        if flags.fab_hosts:
+            names = add_unknown(inventory, flags.fab_hosts)
+        else:
+            names = inventory.match(flags.hosts or DEFAULT_HOSTS)
         if not names:
             raise ConfigError(f"--hosts {flags.hosts!r} matches no host of the inventory")
         return {name: resolve(types, inventory.layers(name), overrides) for name in names}
 
     def host_plans(self, flags: Flags) -> list[HostPlan]:
         """The chosen hosts, each with a way to reach it and its settings."""
+        from rolecall.cli.reach import target
         from rolecall.run import HostPlan
 
         inventory = self.inventory(flags)
         return [
             HostPlan(
-                _target(name, inventory.variables(name)),
+                target(inventory, name, flags.login),
                 {role: value.settings for role, value in settings.items()},
             )
-            for name, settings in self.resolved(flags).items()
+            for name, settings in self._resolved(inventory, flags).items()
         ]
 
     def converge(
@@ -108,15 +114,28 @@ class Project:
 
         ``what`` declares the resources; without it, the chosen of ``roles`` do.
         """
+        from rolecall.rollout import Rollout
         from rolecall.run import Options, declare, new_run_id, run_hosts
 
+        rollout = Rollout(
+            flags.forks, flags.serial, flags.max_fail if flags.max_fail >= 0 else None, flags.canary
+        )
         options = Options(task, flags.check, flags.diff, flags.lock_wait_seconds)
         chosen = choose_roles(roles or self.roles, flags)
         host_plans = self.host_plans(flags) if plans is None else plans
         declared = what or declare(self.load_roles(chosen))
         run_id = new_run_id()
         with self.stream(flags, run_id) as stream:
-            results = run_hosts(host_plans, declared, options, stream, self.facts_cache(), run_id)
+            results = run_hosts(
+                host_plans,
+                declared,
+                options,
+                stream,
+                self.facts_cache(),
+                run_id,
+                rollout,
+                gate=(lambda result: after(result, stream, True)) if after else None,
+            )
             recap = stream.recap
             if after and not recap.failed and not flags.check:
                 for result in results:
@@ -160,18 +179,6 @@ class Project:
         for plan in self.host_plans(flags):
             with looking(plan, declared, self.facts_cache()) as seen:
                 yield seen
-
-
-def _target(name: str, variables: dict[str, Any]) -> Target:
-    from rolecall.targets.local import LocalTarget
-
-    connection = variables.get("ansible_connection", "local" if name == "localhost" else "ssh")
-    if connection == "local":
-        return LocalTarget(name)
-    raise ConfigError(
-        f"host {name} is reached by {connection}, which this version of Rolecall cannot do yet",
-        "set ansible_connection: local for this machine, or choose other hosts with --hosts",
-    )
 
 
 @contextmanager

@@ -63,6 +63,10 @@ def converge_task(
         verbose: bool = False,
         lock_wait: str = "0",
         detailed_exitcode: bool = False,
+        forks: int = 10,
+        serial: str = "",
+        max_fail: int = -1,
+        canary: str = "",
     ) -> None:
         given = from_arguments(locals())
         flags = replace(given, check=given.check or always.check, diff=given.diff or always.diff)
@@ -106,7 +110,7 @@ def why_task(project: Project) -> RolecallTask:
         from rolecall.cli.explain import explain
 
         with reported(project.state):
-            explain(project, resource, Flags(hosts=hosts, inventory=inventory, set=set))
+            explain(project, resource, from_arguments(locals()))
 
     return why
 
@@ -126,7 +130,7 @@ def settings_task(project: Project) -> RolecallTask:
         from rolecall.cli.show_settings import show_settings
 
         with reported(project.state):
-            show_settings(project, role, Flags(hosts=hosts, inventory=inventory, set=set))
+            show_settings(project, role, from_arguments(locals()))
 
     return settings
 

@@ -239,12 +239,11 @@ def _options(given: _Given) -> _Options:
     found: dict[str, Any] = {}
     ignored: list[str] = []
     for arguments in given.every(_ARGUMENTS, lambda value: _ssh_arguments(_text(value))):
-        for name, value in arguments:
-            if name in _READ:
-                key, read = _READ[name]
-                found.setdefault(key, read(value))  # ssh too takes the first it is given
+        for key, value in arguments:
+            if key == "ignored":
+                ignored.append(value)
             else:
-                ignored.append(f"{name}={value}" if value else name)
+                found.setdefault(key, value)  # ssh too takes the first it is given
     return _Options(**found, ignored=tuple(ignored))
 
 
@@ -263,19 +262,24 @@ _READ: dict[str, tuple[str, Callable[[str], Any]]] = {
 }
 
 
-def _ssh_arguments(text: str) -> list[tuple[str, str]]:
-    """``-J bastion -o Port=22 -C`` as pairs of a name in ssh_config and a value."""
+def _ssh_arguments(text: str) -> list[tuple[str, Any]]:
+    """``-J bastion -o Port=22 -C`` as fields of :class:`_Options` and their values."""
     tokens = iter(shlex.split(text))
-    pairs: list[tuple[str, str]] = []
+    pairs: list[tuple[str, Any]] = []
     for token in tokens:
         letter, value = token[1:2], token[2:]
         if not token.startswith("-") or letter not in {"o", *_LETTERS}:
-            pairs.append((token, ""))
+            pairs.append(("ignored", token))
             continue
         value = value or next(tokens, "")
         if letter == "o":
             name, _, value = value.partition("=" if "=" in value else " ")
-            pairs.append((name.strip().lower(), value.strip()))
+            name, value = name.strip().lower(), value.strip()
         else:
-            pairs.append((_LETTERS[letter], value))
+            name = _LETTERS[letter]
+        if name in _READ:
+            key, read = _READ[name]
+            pairs.append((key, read(value)))
+        else:
+            pairs.append(("ignored", f"{name}={value}"))
     return pairs

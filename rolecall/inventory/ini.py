@@ -27,9 +27,9 @@ class _Reader:
     builder: Builder
     group: str = "ungrouped"
     kind: str = "hosts"
-    #: Groups that were named before their own section: by whom, and where.
+    #: Groups that were named as children before their own section: by whom, and where.
     parents: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    variables: dict[str, list[Layer]] = field(default_factory=dict)
+    #: Groups that have no section of hosts or children so far, and where they were named.
     undeclared: dict[str, str] = field(default_factory=dict)
 
     def line(self, text: str, where: str) -> None:
@@ -49,17 +49,15 @@ class _Reader:
         if kind not in _KINDS:
             raise ConfigError(f"{where}: a group has no section {kind!r}", _HINT)
         self.group, self.kind = group, kind
-        if group in self.builder.groups:
-            return
-        if kind == "vars":
-            self.undeclared.setdefault(group, where)
+        if kind == "vars":  # which alone does not declare it
+            if group not in self.builder.groups:
+                self.undeclared.setdefault(group, where)
+                self.builder.group(group)
             return
         self.builder.group(group)
         self.undeclared.pop(group, None)
         for parent, place in self.parents.pop(group, []):
             self.builder.child(parent, group, place)
-        for layer in self.variables.pop(group, []):
-            self.builder.group_variables(group, layer)
 
     def hosts(self, text: str, where: str) -> None:
         if text.startswith("---"):
@@ -88,10 +86,7 @@ class _Reader:
         if not separator:
             raise ConfigError(f"{where}: a variable is set as name=value, not {text!r}")
         layer = Layer(Place(where), (), {name: typed(value, where)})
-        if self.group in self.builder.groups:
-            self.builder.group_variables(self.group, layer)
-        else:
-            self.variables.setdefault(self.group, []).append(layer)
+        self.builder.group_variables(self.group, layer)
 
     def child(self, text: str, where: str) -> None:
         match = _CHILD.fullmatch(text)

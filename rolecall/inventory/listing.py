@@ -50,7 +50,7 @@ def list_json(inventory: Inventory) -> str:
     for host in inventory.hosts:
         if variables := _listed(inventory, host):
             meta["hostvars"][host] = variables
-    return _json({**result, "_meta": meta})
+    return _json({**result, "_meta": meta}, marked=True)
 
 
 def host_json(inventory: Inventory, pattern: str) -> str:
@@ -63,7 +63,7 @@ def host_json(inventory: Inventory, pattern: str) -> str:
     if len(names) != 1:
         found = f"names {len(names)} hosts" if names else "names no host"
         raise ConfigError(f"--host {pattern} {found}, and has to name one", inventory.known())
-    return _json(_listed(inventory, names[0]))
+    return _json(_listed(inventory, names[0]), marked=False)
 
 
 def graph(inventory: Inventory, group: str = "all") -> str:
@@ -91,21 +91,24 @@ def _listed(inventory: Inventory, host: str) -> dict[str, Any]:
     return {name: value for name, value in variables.items() if name not in _INTERNAL}
 
 
-def _json(value: Any) -> str:
-    return json.dumps(_plain(value), indent=4, sort_keys=True, ensure_ascii=False)
+def _json(value: Any, *, marked: bool) -> str:
+    return json.dumps(_plain(value, marked), indent=4, sort_keys=True, ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
-    """A value in terms of JSON; a secret given by reference stays a reference."""
+def _plain(value: Any, marked: bool) -> Any:
+    """A value in terms of JSON; a secret given by reference stays a reference.
+
+    ``marked``: with Ansible's mark on texts that are not to be templated.
+    """
     if isinstance(value, Mapping):
-        return {_key(key): _plain(inner) for key, inner in value.items()}
+        return {_key(key): _plain(inner, marked) for key, inner in value.items()}
     if isinstance(value, (set, frozenset)):
-        return [_plain(inner) for inner in sorted(value, key=repr)]
+        return [_plain(inner, marked) for inner in sorted(value, key=repr)]
     if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
+        return [_plain(inner, marked) for inner in value]
     if isinstance(value, Unsafe):
-        return {"__ansible_unsafe": str(value)}
-    if isinstance(value, (datetime.date, datetime.datetime)):
+        return {"__ansible_unsafe": str(value)} if marked else str(value)
+    if isinstance(value, datetime.date):
         return value.isoformat()
     if value is None or isinstance(value, (str, int, float)):
         return value

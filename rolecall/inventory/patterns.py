@@ -76,9 +76,11 @@ def _match(inventory: Inventory, piece: str, signed: bool = False) -> list[str]:
     names = _names(inventory, name)
     if start is None:
         return names
-    if end is None:
-        return names[start : start + 1 or None] if -len(names) <= start < len(names) else []
-    return names[start:end]
+    if end is not None:
+        return names[start:end]
+    if names and not -len(names) <= start < len(names):
+        raise ConfigError(f"{piece!r} is past the end: {name} has {len(names)} hosts")
+    return names[start : start + 1 or None]
 
 
 def _subscript(piece: str) -> tuple[str, int | None, int | None]:

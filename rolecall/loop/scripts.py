@@ -32,9 +32,14 @@ BATCH = 400
 #: Names a process beyond the reuse of its number; also part of what outlives a session.
 IDENTITY = Path(__file__).with_name("identity.sh").read_text()
 
-_PRELUDE = "\n".join(
-    [IDENTITY, *(Path(__file__).with_name(name).read_text() for name in ("prelude.sh", "jobs.sh"))]
-)
+
+def _text(name: str) -> str:
+    return Path(__file__).with_name(name).read_text()
+
+
+_PRELUDE = "\n".join([IDENTITY, _text("prelude.sh"), _text("jobs.sh")])
+_SUDO = _text("sudo.sh")
+_ROOT = _text("root.sh")
 
 
 @dataclass(frozen=True)
@@ -58,22 +63,29 @@ class Privilege:
 
     is_root: bool
 
-    def wrap(self, body: str, functions: Iterable[ShellFunction], variables: str) -> str:
+    def wrap(
+        self, body: str, functions: Iterable[ShellFunction], variables: str, *, watch: bool = False
+    ) -> str:
         """Shell text that runs ``body`` as root.
 
-        The text goes to ``sudo sh -s`` on standard input rather than in an argument: no length
-        limit, and nothing of it shows in a process list.
+        The text goes to a root shell on standard input rather than in an argument: no length
+        limit, and nothing of it shows in a process list. With ``watch``, it ends soon after the
+        session's shell does.
         """
         if self.is_root:
             return body
         sources = "\n".join(function.source for function in functions)
-        text = (
-            f"{variables}\n{_PRELUDE}\n{sources}\n"
-            f"rc_as_root() {{\n{body}\n}}\nrc_as_root </dev/null\n"
-        )
+        call = "(rc_as_root </dev/null)"
+        if watch:
+            call = f'{_ROOT}\nrc_watched "$1"'
+        text = f"{variables}\n{_PRELUDE}\n{sources}\nrc_as_root() {{\n{body}\n}}\n{call}\n"
         # A word that no text can hold, since it derives from the text: content never ends it.
         end = f"RC_END_{hashlib.sha256(encode(text)).hexdigest()}"
-        return f"sudo -n -- /bin/sh -s <<'{end}'\n{text}{end}"
+        return f"rc_sudo {end} <<'{end}'\n{text}{end}"
+
+    def gate(self, needed: bool) -> str:
+        """Shell text in front of an exchange: stop it here if root is ``needed`` and refused."""
+        return "rc_become || return 0" if needed and not self.is_root else ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +103,7 @@ class Dialect:
 
     def opening(self) -> str:
         """What a session's shell is told first."""
-        return f"exec 2>&1\n{self.variables}\n{_PRELUDE}"
+        return f"exec 2>&1\n{self.variables}\n{_PRELUDE}\n{_SUDO}"
 
 
 def dialect(mark: str, home: str, run: str, who: str, *, is_root: bool) -> Dialect:
@@ -115,7 +127,7 @@ def probe_batch(resources: Sequence[Numbered], dialect: Dialect) -> tuple[str, l
     def key(numbered: Numbered) -> tuple[str, bool]:
         return numbered.resource.probe().function.name, numbered.resource.probe_sudo
 
-    lines: list[str] = []
+    lines: list[str] = [dialect.privilege.gate(any(item.resource.probe_sudo for item in resources))]
     groups: list[Group] = []
     for (_, sudo), members in groupby(sorted(resources, key=key), key=key):
         rest = list(members)
@@ -158,6 +170,7 @@ def apply_batch(
     """
     bodies: list[str] = []
     steps: list[str] = []
+    as_root = bool(proving and proving.resource.probe_sudo)
     if proving:
         bodies.append(_probe_function(proving, dialect))
         steps.append(_prove(proving))
@@ -165,6 +178,7 @@ def apply_batch(
         resource, number = numbered.resource, numbered.number
         observed = answers[number]
         bodies.append(_probe_function(numbered, dialect))
+        as_root = as_root or resource.probe_sudo
         if probe_trouble(resource, observed):
             steps.append(f"rc_same {number} {quote(observed.text)}")
             break
@@ -180,6 +194,7 @@ def apply_batch(
             steps.append(f"rc_ready {number} {quote(observed.text)} {quote(begin)}")
             break
         bodies.append(_apply_function(numbered, apply, dialect))
+        as_root = as_root or resource.sudo
         steps.append(
             f"rc_change {number} {quote(observed.text)} {quote(begin)} {quote(_done(resource))}"
             f" {resource.retries} {resource.retry_delay:g}"
@@ -190,7 +205,8 @@ def apply_batch(
     guarded = "\n".join(f'{step}\n[ -z "$rc_halt" ] || return 0' for step in steps)
     text = (
         "\n".join(bodies) + f"\nrc_probe_all() {{\n{probe_all or ':'}\n}}\n"
-        f"rc_halt=\nrc_lock || {{ rc_frame refused; return 0; }}\n{guarded}"
+        f"rc_halt=\n{dialect.privilege.gate(as_root)}\n"
+        f"rc_lock || {{ rc_frame refused; return 0; }}\n{guarded}"
     )
     return Batch(text, groups)
 
@@ -209,7 +225,7 @@ def _apply_function(numbered: Numbered, apply: Script, dialect: Dialect) -> str:
     body = apply.text
     if numbered.resource.sudo:
         function = numbered.resource.probe().function
-        body = dialect.privilege.wrap(f"set -e\n{body}", [function], dialect.variables)
+        body = dialect.privilege.wrap(f"set -e\n{body}", [function], dialect.variables, watch=True)
     return f"rc_apply_{numbered.number}() {{\n:\n{body}\n}}"
 
 

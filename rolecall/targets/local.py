@@ -35,6 +35,11 @@ class LocalChannel:
                 f"cannot start {shell!r} on this machine: {error.strerror}"
             ) from error
 
+    @property
+    def pid(self) -> int:
+        """The shell's process, and the group of all that it runs."""
+        return self._process.pid
+
     def write(self, data: bytes) -> None:
         """Send all of ``data``."""
         assert self._process.stdin is not None
@@ -60,12 +65,12 @@ class LocalChannel:
 
     def interrupt(self) -> None:
         """Ask the shell and its step to end; insist after a grace period."""
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):  # root's steps watch for themselves
             os.killpg(self._process.pid, signal.SIGTERM)
         try:
             self._process.wait(GRACE)
         except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import invoke
 from invoke.exceptions import Exit
 
-from rolecall.cli.flags import Flags, from_arguments
+from rolecall.cli.flags import from_arguments
 from rolecall.cli.program import RolecallTask
 from rolecall.cli.project import Project, reported
 from rolecall.cli.tasks import task
@@ -74,7 +74,7 @@ def chat_task(project: Project) -> RolecallTask:
                 _number("top-p", top_p, float),
                 _number("seed", seed, int),
             )
-            flags = Flags(hosts=hosts, inventory=inventory, set=set)
+            flags = from_arguments(locals())
             talk(project, flags, question, sampling, raw=raw)
 
     return chat
@@ -102,7 +102,7 @@ def status_task(project: Project) -> RolecallTask:
         from roles.server.status import show_status
 
         with reported(project.state, json=json):
-            flags = Flags(hosts=hosts, inventory=inventory, set=set)
+            flags = from_arguments(locals())
             serving = show_status(project, flags, json=json)
         if not serving:
             raise Exit(code=1)
@@ -152,7 +152,7 @@ def logs_task(project: Project) -> RolecallTask:
         from roles.server.logs import show_logs
 
         with reported(project.state):
-            flags = Flags(hosts=hosts, inventory=inventory, set=set)
+            flags = from_arguments(locals())
             show_logs(project, flags, lines=lines, follow=follow)
 
     return logs

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.serving import rig
+from tests.rig import machines
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,16 @@ def published(
     """A server with the published recipe's values, not decoupled."""
     with rig.serve(workshop, tmp_path_factory.mktemp("published")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def machine_rig() -> Iterator[machines.Rig]:
+    """Systemd machines in network namespaces, for whoever wants one; needs root."""
+    with machines.rig() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def machine(machine_rig: machines.Rig) -> machines.Machine:
+    """A machine for tests that leave it running."""
+    return machine_rig.machine()

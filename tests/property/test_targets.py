@@ -57,7 +57,7 @@ def test_this_machine_and_ssh_agree(sshd, tmp_path_factory):
     )
 
     @settings(
-        max_examples=8,
+        max_examples=4,
         deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

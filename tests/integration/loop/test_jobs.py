@@ -62,8 +62,8 @@ class Background:
         self.result = converge([resource], home, target=self.target)
 
     def kill_shell(self):
-        for channel in self.target._channels:
-            os.killpg(channel._process.pid, signal.SIGKILL)
+        for channel in self.target.channels:
+            os.killpg(channel.pid, signal.SIGKILL)
         self.wait()
 
     def wait(self):

@@ -106,25 +106,28 @@ def test_a_busy_server_that_ends_leaves_nothing_behind(
     repository = tmp_path / "repository"
     rig.render(repository, rig.variables(workshop, {"decoupled_mode": True}))
     process, serving = rig.start(workshop, repository, tmp_path / "log")
-    rig.wait_ready(process, serving)
-    stubs = _stubs(process.pid)
-    assert len(stubs) == 4
-    memory = {name for stub in stubs for name in _shared_memory(stub)}
-    assert len(memory) == 4
-    endpoint = "ensemble/generate_stream"
-    clients = [
-        open_request(serving, endpoint, max_tokens=2400, end_id=NEVER, stream=True)
-        for _ in range(3)
-    ]
-    wait_until(lambda: _busy(serving), 10)
-    started = time.monotonic()
-    process.send_signal(number)
-    process.wait(rig.EXIT_TIMEOUT_S + 20)
-    wait_until(lambda: not any(_alive(stub) for stub in stubs), ORPHAN_S)
-    assert time.monotonic() - started < rig.EXIT_TIMEOUT_S + 20 + ORPHAN_S
-    wait_until(lambda: not any(Path("/dev/shm", name).exists() for name in memory), 5)
-    for client in clients:
-        client.close()
+    try:
+        rig.wait_ready(process, serving)
+        stubs = _stubs(process.pid)
+        assert len(stubs) == 4
+        memory = {name for stub in stubs for name in _shared_memory(stub)}
+        assert len(memory) == 4
+        endpoint = "ensemble/generate_stream"
+        clients = [
+            open_request(serving, endpoint, max_tokens=2400, end_id=NEVER, stream=True)
+            for _ in range(3)
+        ]
+        wait_until(lambda: _busy(serving), 10)
+        started = time.monotonic()
+        process.send_signal(number)
+        process.wait(rig.EXIT_TIMEOUT_S + 20)
+        wait_until(lambda: not any(_alive(stub) for stub in stubs), ORPHAN_S)
+        assert time.monotonic() - started < rig.EXIT_TIMEOUT_S + 20 + ORPHAN_S
+        wait_until(lambda: not any(Path("/dev/shm", name).exists() for name in memory), 5)
+        for client in clients:
+            client.close()
+    finally:
+        process.kill()
 
 
 @pytest.mark.parametrize(

@@ -81,9 +81,9 @@ def test_the_server_may_end_its_side_first_and_still_hear_the_client(forward) ->
 
 
 def test_a_server_that_closes_ends_the_clients_connection(forward) -> None:
-    with serving(lambda connection: connection.sendall(b"once")) as port:
-        with forward(port) as address, dial(address) as client:
-            assert everything(client) == b"once"
+    talk = lambda connection: connection.sendall(b"once")  # noqa: E731
+    with serving(talk) as port, forward(port) as address, dial(address) as client:
+        assert everything(client) == b"once"
 
 
 def test_much_data_passes_both_ways_at_once(forward) -> None:
@@ -139,9 +139,9 @@ def test_the_local_port_is_closed_afterwards_even_after_an_error(forward) -> Non
 
 def test_a_lost_connection_ends_what_was_carried(own_sshd: Sshd) -> None:
     target = own_sshd.target()
-    with serving(lambda connection: connection.sendall(connection.recv(1) * 3)) as port:
-        with target.forward(port) as address, dial(address) as client:
-            own_sshd.cut()
-            client.settimeout(10)
-            assert everything(client) == b""
+    talk = lambda connection: connection.sendall(connection.recv(1) * 3)  # noqa: E731
+    with serving(talk) as port, target.forward(port) as address, dial(address) as client:
+        own_sshd.cut()
+        client.settimeout(10)
+        assert everything(client) == b""
     target.disconnect()

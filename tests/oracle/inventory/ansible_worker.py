@@ -4,7 +4,8 @@ Started with the Python of the oracle's environment, in which ansible-core is in
 the path of some inventory to warm up on. Each line of its input is a request, answered by a line:
 
 - a list of arguments, ``["ansible-inventory", "-i", "hosts", "--list"]``: a whole command line;
-- a mapping, ``{"source": "hosts", "patterns": ["all", "web*"]}``: the hosts of each pattern.
+- a mapping, ``{"source": "hosts", "patterns": ["all", "web*"]}``: the hosts of each pattern,
+  or null where Ansible refuses it.
 
 Each runs in a child of its own, because Ansible keeps what it has read in globals.
 """
@@ -17,6 +18,7 @@ import traceback
 
 from ansible.cli.adhoc import AdHocCLI
 from ansible.cli.inventory import InventoryCLI
+from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.manager import VariableManager
@@ -35,10 +37,18 @@ def command_line(arguments):
 
 def match(request):
     """Print the hosts that each pattern names."""
-    manager = InventoryManager(loader=DataLoader(), sources=[request["source"]])
-    found = [
-        [host.name for host in manager.get_hosts(pattern)] for pattern in request["patterns"]
-    ]
+    manager = None
+    found = []
+    for pattern in request["patterns"]:
+        local = any(name in pattern for name in ("localhost", "127.0.0.1", "::1"))
+        if manager is None or local:  # a manager remembers which name it first had for this machine
+            manager = InventoryManager(loader=DataLoader(), sources=[request["source"]])
+        try:
+            found.append([host.name for host in manager.get_hosts(pattern)])
+        except AnsibleError:
+            found.append(None)
+        if local:
+            manager = None
     print(json.dumps(found))
     return 0
 

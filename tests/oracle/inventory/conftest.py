@@ -61,11 +61,11 @@ class Ansible:
         """Run a command line in the process that stays."""
         return Answer(**self._exchange(arguments))
 
-    def match(self, source: Path, patterns: Sequence[str]) -> list[list[str]]:
-        """The hosts that each pattern names."""
-        answer = self._exchange({"source": str(source), "patterns": patterns})
+    def match(self, source: str, patterns: Sequence[str]) -> list[list[str] | None]:
+        """The hosts that each pattern names; None for one that Ansible refuses."""
+        answer = self._exchange({"source": source, "patterns": patterns})
         assert answer["status"] == 0, answer["err"]
-        found: list[list[str]] = json.loads(answer["out"])
+        found: list[list[str] | None] = json.loads(answer["out"])
         return found
 
     def run(self, program: str, *arguments: str) -> Answer:

@@ -66,14 +66,14 @@ def test_output_hears_events_and_asks_nobody():
     assert offenders("rolecall/output", [f"rolecall.{name}" for name in above]) == []
 
 
-def test_only_the_command_line_knows_invoke():
+def test_only_the_command_line_knows_invoke_and_only_the_ssh_target_knows_fabric():
     files = [path for path in MODULES if not path.is_relative_to(ROOT / "rolecall/cli")]
     users = [
         path.name
         for path in files
         if any(name.split(".")[0] in {"invoke", "fabric"} for name in imports(path))
     ]
-    assert set(users) <= {"__main__.py"}
+    assert set(users) <= {"__main__.py", "ssh.py"}
 
 
 def test_the_contract_of_a_resource_rests_on_nothing_but_quoting():

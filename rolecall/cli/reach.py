@@ -1,0 +1,83 @@
+"""How the controller reaches the hosts of the inventory, and hosts that ``fab -H`` names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rolecall.cli.login import Login
+from rolecall.errors import ConfigError
+from rolecall.inventory import Connection, Inventory, InventoryHost, connection
+from rolecall.targets import Target
+from rolecall.targets.local import LocalTarget
+from rolecall.yamlfile import SecretReference
+
+_AD_HOC = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>[^@:\[\]]+|\[[^\]]+\])(?::(?P<port>\d+))?")
+
+
+def target(inventory: Inventory, name: str, login: Login) -> Target:
+    """The way to a host of the inventory."""
+    how = connection(inventory, name)
+    if how.kind == "local":
+        return LocalTarget(name)
+    from rolecall.targets.ssh import SshTarget
+
+    return SshTarget(name, _address(how, login))
+
+
+def _address(how: Connection, login: Login) -> Any:
+    from rolecall.targets.ssh import Address, Patience
+
+    keys = (*login.key_files, *((str(how.key_file),) if how.key_file else ()))
+    return Address(
+        how.host,
+        port=how.port,
+        user=how.user,
+        key_files=keys,
+        known_hosts=how.known_hosts,
+        password=login.password or _read(how.password),
+        passphrase=login.passphrase,
+        ssh_config=login.ssh_config,
+        proxy_jump=how.proxy_jump,
+        proxy_command=how.proxy_command,
+        patience=Patience(connect=how.timeout) if how.timeout else Patience(),
+    )
+
+
+def _read(password: SecretReference | str | None) -> str | None:
+    return password.read() if isinstance(password, SecretReference) else password
+
+
+def add_unknown(inventory: Inventory, names: Sequence[str]) -> list[str]:
+    """The hosts that ``-H`` names; what the inventory does not know becomes a host of ``all``.
+
+    ``user@host:port`` is understood.
+
+    Raises:
+        ConfigError: a name cannot be that of a host.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        if name in inventory.hosts or name in inventory.groups:
+            found.update(dict.fromkeys(inventory.match(name)))
+            continue
+        match = _AD_HOC.fullmatch(name)
+        if not match:
+            raise ConfigError(f"-H {name!r} is not of the form user@host:port")
+        inventory.hosts[name] = InventoryHost(name, inline=[_layer(match.groupdict())])
+        found[name] = None
+    return list(found)
+
+
+def _layer(parts: dict[str, str | None]) -> Any:
+    from rolecall.inventory import Layer
+    from rolecall.yamlfile import YamlFile
+
+    variables: dict[str, Any] = {"ansible_host": str(parts["host"]).strip("[]")}
+    if parts["user"]:
+        variables["ansible_user"] = parts["user"]
+    if parts["port"]:
+        variables["ansible_port"] = int(parts["port"])
+    return Layer(YamlFile(Path("-H"), variables), (), variables)
