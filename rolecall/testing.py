@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -247,8 +247,17 @@ def begun(home: Path) -> int:
     return journal.read_text().count('"state":"begin"') if journal.exists() else 0
 
 
-def _reached(home: Path, boundary: int) -> bool:
-    return begun(home) >= boundary
+class _Moment:
+    """True from ``delay`` seconds after the change of a given number was begun."""
+
+    def __init__(self, home: Path, boundary: int, delay: float) -> None:
+        self._home, self._boundary, self._delay = home, boundary, delay
+        self._since = 0.0
+
+    def __call__(self) -> bool:
+        if not self._since and begun(self._home) >= self._boundary:
+            self._since = time.monotonic()
+        return bool(self._since) and time.monotonic() - self._since >= self._delay
 
 
 def assert_crash_safe(
@@ -257,13 +266,15 @@ def assert_crash_safe(
     home: Path,
     *,
     ignore: Callable[[str], bool] = lambda name: False,
+    delays: Sequence[float] = (0.0, 0.1),
     shell: str = "/bin/sh",
 ) -> None:
     """Killed at any change, the next run ends where an undisturbed one does.
 
-    Everything that the resources make lies below ``root``, which is removed before each of the
-    runs, as is ``home``. The trees have to be the same but for times and for what ``ignore``
-    says of a path below ``root``.
+    Everything that the resources make lies below ``root``, which is emptied before each of the
+    runs, as is ``home``. Each change is killed once for each of ``delays``, the seconds after
+    its begin. The trees have to be the same but for times and for what ``ignore`` says of a
+    path below ``root``.
 
     Raises:
         AssertionError: a run after a kill failed, was not idempotent, or left another tree.
@@ -272,21 +283,23 @@ def assert_crash_safe(
     def anew() -> None:
         for folder in (root, home):
             shutil.rmtree(folder, ignore_errors=True)
+        root.mkdir(parents=True)
 
     anew()
     first = converge(wanted, home, shell=shell)
     wrong = [id_ for id_, said in first.outcomes.items() if said not in ("ok", *_DONE)]
     assert not wrong, [first.why(id_) for id_ in wrong]
     expected = snapshot(root, ignore)
-    for boundary in range(1, begun(home) + 1):
+    changes = range(1, begun(home) + 1)
+    for boundary, delay in product(changes, delays):
         anew()
-        converge_killed(wanted, home, partial(_reached, home, boundary), shell)
+        converge_killed(wanted, home, _Moment(home, boundary, delay), shell)
+        killed = f"killed {delay:g} s into change {boundary}"
         again = converge(wanted, home, shell=shell)
         wrong = [id_ for id_, said in again.outcomes.items() if said not in ("ok", *_DONE)]
-        assert not wrong, [f"killed at change {boundary}", *(again.why(id_) for id_ in wrong)]
+        assert not wrong, [killed, *(again.why(id_) for id_ in wrong)]
         settled(wanted, home, shell)
-        left = snapshot(root, ignore)
-        assert left == expected, f"killed at change {boundary}, the tree is another"
+        assert snapshot(root, ignore) == expected, f"{killed}, the tree is another"
 
 
 def snapshot(

@@ -6,10 +6,12 @@ cd "$here"
 ensure_environment "$here" requirements-test.lock
 bin=$here/.venv/bin
 only=${1:-} match=${2:-}
-# What the tests need beyond Python: a second shell to prove the host side on, and sudo.
+# What the tests need beyond Python: other shells to prove the host side on, sudo, and what the
+# rig (tests/rig) makes hosts of.
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  for need in busybox sudo; do
-    command -v "$need" >/dev/null || missing="${missing:-} $need"
+  for need in busybox sudo tcsh fish mmdebstrap sshd:openssh-server ip:iproute2 \
+    systemd-nspawn:systemd-container; do
+    command -v "${need%%:*}" >/dev/null || missing="${missing:-} ${need##*:}"
   done
   if [ -n "${missing:-}" ]; then
     echo "installing for the tests:$missing" >&2

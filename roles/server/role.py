@@ -117,7 +117,7 @@ def service(host: Host) -> Service:
             repository(host).path,
         ),
         ready=http_ready(
-            f"http://{_reachable(settings.address)}:{settings.http_port}/v2/health/ready",
+            f"{own_url(host)}/v2/health/ready",
             interpreter(host),
         ),
         ready_timeout=settings.ready_timeout,
@@ -143,6 +143,12 @@ def _reachable(address: str) -> str:
     """How a URL names the host to connect to for an address that is listened on."""
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
     return f"[{address}]" if ":" in address else address
+
+
+def own_url(host: Host) -> str:
+    """The base URL of the HTTP API as the host itself reaches it."""
+    settings = host.settings(Server)
+    return f"http://{_reachable(settings.address)}:{settings.http_port}"
 
 
 def endpoint(host: Host, target: Target) -> AbstractContextManager[str]:

@@ -162,19 +162,21 @@ def show_answer(result: HostResult, stream: Stream, changed: bool) -> None:
     """After a deploy: an answer of the model if anything changed, the endpoint, what is next."""
     from rolecall.events import Message
     from roles.server.client import Sampling, ask
-    from roles.server.role import endpoint
+    from roles.server.role import endpoint, own_url
 
     if result.host is None:
         return
     name = result.target.name
-    with endpoint(result.host, result.target) as url:
-        if changed:
+    if changed:
+        with endpoint(result.host, result.target) as url:
             answer = ask(url, QUESTION, Sampling(max_tokens=60, temperature=0.0))
-            stream.emit(Message(name, f"{QUESTION}\n{answer.strip()} …", "good"))
-        stream.emit(
-            Message(
-                name,
-                f"serving at {url}/v2/models/ensemble/generate\n"
-                f'next: ./inv chat "{QUESTION}"   ./inv status   ./inv logs   ./inv destroy',
-            )
+        stream.emit(Message(name, f"{QUESTION}\n{answer.strip()} …", "good"))
+    hosts = "" if name == "localhost" else f" --hosts {name}"
+    stream.emit(
+        Message(
+            name,
+            f"serving at {own_url(result.host)}/v2/models/ensemble/generate\n"
+            f'next: ./inv chat "{QUESTION}"{hosts}   ./inv status{hosts}   ./inv logs{hosts}   '
+            f"./inv destroy{hosts}",
         )
+    )

@@ -1,6 +1,25 @@
-"""Where the order of Ansible's hosts can be foretold."""
+"""Our answers as values to compare, and where the order of Ansible's hosts can be foretold."""
 
-from rolecall.inventory import Inventory
+from pathlib import Path
+
+from rolecall.errors import ConfigError
+from rolecall.inventory import Inventory, load_inventory
+
+
+def loaded(source: Path) -> Inventory | ConfigError:
+    """The inventory, or why it was refused."""
+    try:
+        return load_inventory(source)
+    except ConfigError as error:
+        return error
+
+
+def matched(inventory: Inventory, pattern: str) -> list[str] | ConfigError:
+    """The hosts, or why the pattern was refused."""
+    try:
+        return inventory.match(pattern)
+    except ConfigError as error:
+        return error
 
 
 def is_fixed(inventory: Inventory, group: str) -> bool:

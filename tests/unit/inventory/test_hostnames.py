@@ -42,8 +42,10 @@ def test_a_port_is_split_from_an_address_and_from_nothing_else(text, name, port)
 
 @pytest.mark.parametrize(
     "text",
-    ["w[1]", "w[1:]", "w[1:2", "w[a:9]", "w[01:3]", "w[3:1]", "w[c:a]", "w[1:3:0]", "w[1-3]"]
-    + ["[::1]", "w[1:2:3:4]", "w[aa:bb]", "w[1:99999999]", "w[1:999][1:999]"],
+    [
+        *("w[1]", "w[1:]", "w[1:2", "w[a:9]", "w[01:3]", "w[3:1]", "w[c:a]", "w[1:3:0]", "w[1-3]"),
+        *("[::1]", "w[1:2:3:4]", "w[aa:bb]", "w[1:99999999]", "w[1:999][1:999]"),
+    ],
 )
 def test_what_is_no_range_is_refused(text):
     with pytest.raises(ConfigError) as caught:
