@@ -70,34 +70,37 @@ class Project:
         Raises:
             ConfigError: the inventory, a setting or an option is wrong.
         """
-        return self._resolved(self.inventory(flags), flags)
-
-    def _resolved(self, inventory: Inventory, flags: Flags) -> dict[str, dict[str, Resolved]]:
-        from rolecall.cli.reach import add_unknown
         from rolecall.settings import Override, resolve
 
+        inventory, names = self._chosen(flags)
         overrides = [Override.parse(text) for text in flags.set]
         types = self.setting_types()
+        return {name: resolve(types, inventory.layers(name), overrides) for name in names}
+
+    def _chosen(self, flags: Flags) -> tuple[Inventory, list[str]]:
+        """The inventory, with hosts that only ``fab -H`` names, and the chosen hosts' names."""
+        inventory = self.inventory(flags)
         if flags.fab_hosts:
-            names = add_unknown(inventory, flags.fab_hosts)
-        else:
-            names = inventory.match(flags.hosts or DEFAULT_HOSTS)
+            from rolecall.cli.reach import add_unknown
+
+            return add_unknown(inventory, flags.fab_hosts)
+        names = inventory.match(flags.hosts or DEFAULT_HOSTS)
         if not names:
             raise ConfigError(f"--hosts {flags.hosts!r} matches no host of the inventory")
-        return {name: resolve(types, inventory.layers(name), overrides) for name in names}
+        return inventory, names
 
     def host_plans(self, flags: Flags) -> list[HostPlan]:
         """The chosen hosts, each with a way to reach it and its settings."""
         from rolecall.cli.reach import target
         from rolecall.run import HostPlan
 
-        inventory = self.inventory(flags)
+        inventory, _ = self._chosen(flags)
         return [
             HostPlan(
                 target(inventory, name, flags.login),
                 {role: value.settings for role, value in settings.items()},
             )
-            for name, settings in self._resolved(inventory, flags).items()
+            for name, settings in self.resolved(flags).items()
         ]
 
     def converge(

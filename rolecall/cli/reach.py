@@ -9,10 +9,10 @@ from typing import Any
 
 from rolecall.cli.login import Login
 from rolecall.errors import ConfigError
-from rolecall.inventory import Connection, Inventory, InventoryHost, connection
+from rolecall.inventory import Connection, Inventory, Layer, connection
 from rolecall.targets import Target
 from rolecall.targets.local import LocalTarget
-from rolecall.yamlfile import SecretReference
+from rolecall.yamlfile import SecretReference, YamlFile
 
 _AD_HOC = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>[^@:\[\]]+|\[[^\]]+\])(?::(?P<port>\d+))?")
 
@@ -50,7 +50,7 @@ def _read(password: SecretReference | str | None) -> str | None:
     return password.read() if isinstance(password, SecretReference) else password
 
 
-def add_unknown(inventory: Inventory, names: Sequence[str]) -> list[str]:
+def add_unknown(inventory: Inventory, names: Sequence[str]) -> tuple[Inventory, list[str]]:
     """The hosts that ``-H`` names; what the inventory does not know becomes a host of ``all``.
 
     ``user@host:port`` is understood.
@@ -66,15 +66,13 @@ def add_unknown(inventory: Inventory, names: Sequence[str]) -> list[str]:
         match = _AD_HOC.fullmatch(name)
         if not match:
             raise ConfigError(f"-H {name!r} is not of the form user@host:port")
-        inventory.hosts[name] = InventoryHost(name, inline=[_layer(match.groupdict())])
+        inventory = inventory.ad_hoc(name)
+        inventory.host(name).inline.append(_layer(match.groupdict()))
         found[name] = None
-    return list(found)
+    return inventory, list(found)
 
 
-def _layer(parts: dict[str, str | None]) -> Any:
-    from rolecall.inventory import Layer
-    from rolecall.yamlfile import YamlFile
-
+def _layer(parts: dict[str, str | None]) -> Layer:
     variables: dict[str, Any] = {"ansible_host": str(parts["host"]).strip("[]")}
     if parts["user"]:
         variables["ansible_user"] = parts["user"]

@@ -99,9 +99,9 @@ def _subscript(piece: str) -> tuple[str, int | None, int | None]:
 def _names(inventory: Inventory, name: str) -> list[str]:
     test = _test(name)
     groups = _matching(inventory.groups, name, test)
-    names = list(dict.fromkeys(host for group in groups for host in inventory.members(group)))
+    # A host of two of the groups is in the list twice: so Ansible's subscripts count.
+    names = [host for group in groups for host in inventory.members(group)]
     if not groups or name.startswith("~") or set(name) & set(".?*["):
-        # Not without those that are there already: Ansible's subscripts count them twice.
         names += _matching(inventory.hosts, name, test)
     if not names and name in LOCALHOST:
         # Whichever of its names the inventory lists, this machine is that one.

@@ -139,7 +139,7 @@ class SshChannel:
             self._channel.shutdown_write()
             while self._channel.recv(1 << 16):
                 pass
-        self._channel.close()
+            self._channel.close()
         self._target.disconnect()
 
     def interrupt(self) -> None:
@@ -157,7 +157,7 @@ class SshChannel:
         )
         with suppress(RolecallError, OSError, paramiko.SSHException, EOFError):
             self._target.execute(script)
-        self._channel.close()
+            self._channel.close()
         self._target.disconnect()
 
 
@@ -225,7 +225,8 @@ class SshTarget:
     def _finish(self, channel: paramiko.Channel) -> str:
         output = b"".join(iter(lambda: channel.recv(1 << 16), b""))
         status = channel.recv_exit_status()
-        channel.close()
+        with suppress(OSError, EOFError):  # saying goodbye fails where the connection is lost
+            channel.close()
         if status == -1:  # none came: the connection ended, or a signal ended the command
             raise UnreachableError(
                 f"the connection to {self.name} is lost",

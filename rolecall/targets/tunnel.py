@@ -54,7 +54,7 @@ def _carry(
         up.start()
         _down(remote, client)
         up.join()
-        remote.close()
+        _close(remote)
 
 
 def _up(client: socket.socket, remote: paramiko.Channel) -> None:
@@ -74,8 +74,13 @@ def _down(remote: paramiko.Channel, client: socket.socket) -> None:
         # The client is gone, or the connection is: the other direction must not wait on.
         with suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
-        remote.close()
+        _close(remote)
         return
     if remote.closed or not remote.active:
         with suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
+
+
+def _close(remote: paramiko.Channel) -> None:
+    with suppress(OSError, EOFError):  # saying goodbye fails where the connection is lost
+        remote.close()

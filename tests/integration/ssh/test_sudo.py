@@ -174,7 +174,7 @@ class TestRefused:
             said = refusal(run(host, tmp_path, check=check))
             assert "sudo on gpu-1 needs a password" in said
             assert "ansible_become_password" in said
-        assert host.sh("ls -A /home/joe | grep -e mine -e .rc || :") == ""
+        assert host.sh("ls -A /home/joe | grep -x -e mine -e .rc || :") == ""
 
     def test_a_wrong_password_is_tried_once(self, host: Machine, tmp_path: Path) -> None:
         allow(host, "joe ALL=(ALL) ALL")

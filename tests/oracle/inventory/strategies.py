@@ -180,5 +180,6 @@ def patterns(draw: st.DrawFn) -> str:
         if not name.startswith("~") and draw(st.integers(0, 2)) == 0:
             name += draw(_subscripts)
         parts.append(draw(st.sampled_from(["", "", "&", "!"])) + name)
-    separator = "," if any(":" in part.partition("[")[0] for part in parts) else None
-    return (separator or draw(st.sampled_from([":", ","]))).join(parts)
+    if any(":" in part.partition("[")[0] for part in parts):
+        return ",".join([*parts, ""])  # without a comma, Ansible splits !2001:db8::1
+    return draw(st.sampled_from([":", ","])).join(parts)
