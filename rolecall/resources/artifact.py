@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +11,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from rolecall.jobs import detached
-from rolecall.resource import Apply, Observed, Probe, Removal, Resource, Script, ShellFunction
-from rolecall.resources.paths import check_path, check_title
-from rolecall.resources.symlink import switch_link
+from rolecall.resource import Apply, Observed, Probe, Removal, Script, ShellFunction
+from rolecall.resources.versioned import Versioned
 from rolecall.shell import escape, quote, words
 
 _SOURCE = Path(__file__).with_suffix(".sh").read_text()
@@ -22,7 +20,7 @@ _FUNCTION = ShellFunction("rc_artifact", _SOURCE, arity=2)
 
 
 @dataclass(frozen=True)
-class Artifact(Resource):
+class Artifact(Versioned):
     """Build ``title`` from ``inputs`` with the shell text ``build``, below ``root``.
 
     The result lives at :attr:`path`, which carries a digest of the inputs, the build text and
@@ -37,22 +35,12 @@ class Artifact(Resource):
     """
 
     kind: ClassVar[str] = "artifact"
+    scratch: ClassVar[str] = ".building-"
 
-    title: str
-    root: str
     inputs: tuple[tuple[str, str], ...]
     build: str
     uses: tuple[Artifact, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "root", check_path(self.root, self.kind))
-        check_title(self.title, self.kind)
-
-    @property
-    def name(self) -> str:
-        """The title."""
-        return self.title
 
     @property
     def all_inputs(self) -> dict[str, str]:
@@ -67,16 +55,6 @@ class Artifact(Resource):
         text = json.dumps([self.title, self.all_inputs], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    @property
-    def folder(self) -> str:
-        """Where all versions of this artifact live."""
-        return posixpath.join(self.root, self.title)
-
-    @property
-    def path(self) -> str:
-        """Where this version lives."""
-        return posixpath.join(self.folder, self.digest)
-
     def probe(self) -> Probe:
         """Whether it is there and whole, and which version is current, made from what."""
         return Probe(_FUNCTION, (self.folder, self.digest))
@@ -88,10 +66,10 @@ class Artifact(Resource):
 
     def apply(self, observed: Observed) -> Apply:
         """Build it as a detached job unless it is there, then make it current."""
-        link = switch_link(posixpath.join(self.folder, "current"), self.digest)
         if observed.get("present") == "yes":
-            return Script(link)
-        return Script(f"{detached(f'{self.title}-{self.digest}', self._job())}\n{link}")
+            return Script(self.switch)
+        build = detached(f"{self.title}-{self.digest}", self._job())
+        return Script(f"{build}\n{self.switch}")
 
     def _job(self) -> str:
         variables = dict(self.variables)
@@ -118,26 +96,8 @@ rc_build {words(what)}
 """
 
     def removal(self, observed: Observed) -> Removal | None:
-        """Remove this version and what an interrupted build left; others stay."""
-        if observed.get("present") != "no":
-            return None
-        path, folder = quote(self.path), quote(self.folder)
-        building = quote(posixpath.join(self.folder, f".building-{self.digest}"))
-        current = quote(posixpath.join(self.folder, "current"))
-        return Removal(
-            f"[ ! -e {path} ] && [ ! -e {building} ]",
-            f"rm -rf -- {path} {building}\n[ -e {current} ] || rm -f -- {current}\n"
-            f"rmdir -- {folder} {quote(self.root)} 2>/dev/null || :",
-            self.sudo,
-        )
-
-    def reads(self) -> frozenset[str]:
-        """All versions of it."""
-        return frozenset({f"{self.folder}/**"})
-
-    def writes(self) -> frozenset[str]:
-        """All versions of it."""
-        return frozenset({f"{self.folder}/**"})
+        """Remove this version, if it was not there before; others stay."""
+        return self.remove_version() if observed.get("present") == "no" else None
 
 
 def _use_name(title: str) -> str:

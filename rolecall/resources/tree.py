@@ -17,13 +17,11 @@ from rolecall.resource import (
     Preview,
     Probe,
     Removal,
-    Resource,
     Script,
     ShellFunction,
 )
-from rolecall.resources.paths import check_path, check_title
-from rolecall.resources.symlink import switch_link
-from rolecall.shell import emit, encode, quote
+from rolecall.resources.versioned import Versioned
+from rolecall.shell import emit, encode, quote, words
 
 # What Python caches beside a source that it runs is not part of the tree.
 _FUNCTION = ShellFunction(
@@ -54,7 +52,7 @@ RC_LIST
 
 
 @dataclass(frozen=True)
-class Tree(Resource):
+class Tree(Versioned):
     """The files of ``files`` (relative path, content) below :attr:`path`, and nothing else.
 
     The path carries a digest of the content. A new version is written beside the old one, and
@@ -62,25 +60,18 @@ class Tree(Resource):
     """
 
     kind: ClassVar[str] = "tree"
+    scratch: ClassVar[str] = ".writing-"
 
-    title: str
-    root: str
     files: tuple[tuple[str, str | bytes], ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "root", check_path(self.root, self.kind))
-        check_title(self.title, self.kind)
+        super().__post_init__()
         if len(self.digests) < len(self.files):
             raise ConfigError(f"tree {self.title}: one of its files is given twice")
         for path, _ in self.files:
             plain = path == posixpath.normpath(path) and not path.startswith(("/", ".."))
             if not plain or set(path) & set("=\n\\"):
                 raise ConfigError(f"tree {self.title}: {path!r} is not a plain relative path")
-
-    @property
-    def name(self) -> str:
-        """The title."""
-        return self.title
 
     @property
     def digests(self) -> dict[str, str]:
@@ -93,16 +84,6 @@ class Tree(Resource):
         text = json.dumps(self.digests, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    @property
-    def folder(self) -> str:
-        """Where all versions of this tree live."""
-        return posixpath.join(self.root, self.title)
-
-    @property
-    def path(self) -> str:
-        """Where this version lives."""
-        return posixpath.join(self.folder, self.digest)
-
     def probe(self) -> Probe:
         """Which version is current, and the digest of every file in it."""
         return Probe(_FUNCTION, (self.folder,))
@@ -114,36 +95,29 @@ class Tree(Resource):
 
     def apply(self, observed: Observed) -> Apply:
         """Write all files beside, rename, switch the link."""
-        beside = posixpath.join(self.folder, f".writing-{self.digest}")
+        beside = self.beside
         folders = sorted(
             {posixpath.dirname(posixpath.join(beside, path)) for path, _ in self.files}
         )
-        commands = [f"rm -rf -- {quote(beside)}", f"mkdir -p -- {quote(beside)}"]
-        commands += [f"mkdir -p -- {quote(folder)}" for folder in folders]
-        commands += [
-            f"{emit(_data(content))} >{quote(posixpath.join(beside, path))}"
-            for path, content in self.files
-        ]
-        commands += [
-            f"rm -rf -- {quote(self.path)}",
-            f"mv -- {quote(beside)} {quote(self.path)}",
-            switch_link(posixpath.join(self.folder, "current"), self.digest),
-        ]
-        return Script("\n".join(commands))
+        return Script(
+            "\n".join(
+                [
+                    f"rm -rf -- {quote(beside)}",
+                    f"mkdir -p -- {quote(beside)} {words(folders)}",
+                    *(
+                        f"{emit(_data(content))} >{quote(posixpath.join(beside, path))}"
+                        for path, content in self.files
+                    ),
+                    f"rm -rf -- {quote(self.path)}",
+                    f"mv -- {quote(beside)} {quote(self.path)}",
+                    self.switch,
+                ]
+            )
+        )
 
     def removal(self, observed: Observed) -> Removal | None:
-        """Remove this version; the folder goes with the last of them."""
-        if observed.get("current") == self.digest:
-            return None
-        path, folder = quote(self.path), quote(self.folder)
-        writing = quote(posixpath.join(self.folder, f".writing-{self.digest}"))
-        current = quote(posixpath.join(self.folder, "current"))
-        return Removal(
-            f"[ ! -e {path} ] && [ ! -e {writing} ]",
-            f"rm -rf -- {path} {writing}\n[ -e {current} ] || rm -f -- {current}\n"
-            f"rmdir -- {folder} {quote(self.root)} 2>/dev/null || :",
-            self.sudo,
-        )
+        """Remove this version, if it was not the one in use before; others stay."""
+        return None if observed.get("current") == self.digest else self.remove_version()
 
     def previews(self, observed: Observed) -> tuple[Preview, ...]:
         """The files whose text changes, against the version now current."""
@@ -158,14 +132,6 @@ class Tree(Resource):
             for path, content in self.files
             if observed.get(f"file.{path}") != self.digests[path]
         )
-
-    def reads(self) -> frozenset[str]:
-        """All versions of it."""
-        return frozenset({f"{self.folder}/**"})
-
-    def writes(self) -> frozenset[str]:
-        """All versions of it."""
-        return frozenset({f"{self.folder}/**"})
 
 
 def _data(content: str | bytes) -> bytes:
