@@ -44,7 +44,10 @@ class SudoError(RolecallError):
     """Root is needed on a host, and sudo does not give it."""
 
 
-_GIVE = "give it with --ask-sudo-password, or set ansible_become_password: !env NAME"
+_GIVE = (
+    "set ansible_become_password: !env NAME in the inventory, or run ./fab with "
+    "--prompt-for-sudo-password"
+)
 
 # What sudo and sudo-rs say in the C locale, in the order of their weight: message, hint.
 _REFUSALS: tuple[tuple[tuple[str, ...], str, str], ...] = (

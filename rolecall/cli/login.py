@@ -15,6 +15,7 @@ class Login:
     password: str | None = field(default=None, repr=False)
     passphrase: str | None = field(default=None, repr=False)
     ssh_config: Path | None = None
+    sudo_password: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_config(cls, config: Any) -> Login:
@@ -27,4 +28,5 @@ class Login:
             given.get("password"),
             given.get("passphrase"),
             Path(path) if path else None,
+            config.get("sudo", {}).get("password"),
         )

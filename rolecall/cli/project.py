@@ -91,7 +91,7 @@ class Project:
 
     def host_plans(self, flags: Flags) -> list[HostPlan]:
         """The chosen hosts, each with a way to reach it and its settings."""
-        from rolecall.cli.reach import target
+        from rolecall.cli.reach import sudo_password, target
         from rolecall.run import HostPlan
 
         inventory, _ = self._chosen(flags)
@@ -99,6 +99,7 @@ class Project:
             HostPlan(
                 target(inventory, name, flags.login),
                 {role: value.settings for role, value in settings.items()},
+                sudo_password(inventory, name, flags.login),
             )
             for name, settings in self.resolved(flags).items()
         ]

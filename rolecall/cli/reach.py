@@ -10,6 +10,7 @@ from typing import Any
 from rolecall.cli.login import Login
 from rolecall.errors import ConfigError
 from rolecall.inventory import Connection, Inventory, Layer, connection
+from rolecall.sudo import SudoPassword
 from rolecall.targets import Target
 from rolecall.targets.local import LocalTarget
 from rolecall.yamlfile import SecretReference, YamlFile
@@ -25,6 +26,26 @@ def target(inventory: Inventory, name: str, login: Login) -> Target:
     from rolecall.targets.ssh import SshTarget
 
     return SshTarget(name, _address(how, login))
+
+
+def sudo_password(inventory: Inventory, name: str, login: Login) -> SudoPassword | None:
+    """The password for sudo on a host: fabric's, else the inventory's; None where neither is.
+
+    Raises:
+        ConfigError: the inventory asks for another account than root.
+    """
+    become = connection(inventory, name).become
+    if become.user != "root":
+        raise ConfigError(
+            f"host {name}: ansible_become_user is {become.user}, and Rolecall becomes only root",
+            "leave ansible_become_user out; log in as that user instead (ansible_user)",
+        )
+    if login.sudo_password:
+        return SudoPassword(login.sudo_password)
+    given = become.password
+    if given is None:
+        return None
+    return SudoPassword(given.read if isinstance(given, SecretReference) else given)
 
 
 def _address(how: Connection, login: Login) -> Any:
