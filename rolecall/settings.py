@@ -43,7 +43,7 @@ class RunnerSettings(Settings):
     @field_validator("home")
     @classmethod
     def _home_is_found_from_anywhere(cls, value: str) -> str:
-        if not value.startswith(("/", "~/")) or not value.isprintable():
+        if not value.startswith(("/", "~/")) or "\0" in value:
             raise ValueError(f"{value!r} is not an absolute path; write /… or ~/…")
         return value
 
