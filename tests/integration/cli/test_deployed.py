@@ -174,7 +174,7 @@ def test_ctrl_c_stops_the_answer_and_frees_its_slot(deployed: Deployment) -> Non
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.read(1)
-        assert active_requests(deployed) == 1
+        wait_until(lambda: active_requests(deployed) == 1, 10)  # reported twice a second
         os.killpg(process.pid, signal.SIGINT)
         rest = process.stdout.read()
         assert process.wait(20) == 0
