@@ -70,9 +70,13 @@ class Project:
         Raises:
             ConfigError: the inventory, a setting or an option is wrong.
         """
+        return self._resolved(*self._chosen(flags), flags)
+
+    def _resolved(
+        self, inventory: Inventory, names: Sequence[str], flags: Flags
+    ) -> dict[str, dict[str, Resolved]]:
         from rolecall.settings import Override, resolve
 
-        inventory, names = self._chosen(flags)
         overrides = [Override.parse(text) for text in flags.set]
         types = self.setting_types()
         return {name: resolve(types, inventory.layers(name), overrides) for name in names}
@@ -94,14 +98,14 @@ class Project:
         from rolecall.cli.reach import sudo_password, target
         from rolecall.run import HostPlan
 
-        inventory, _ = self._chosen(flags)
+        inventory, names = self._chosen(flags)
         return [
             HostPlan(
                 target(inventory, name, flags.login),
                 {role: value.settings for role, value in settings.items()},
                 sudo_password(inventory, name, flags.login),
             )
-            for name, settings in self.resolved(flags).items()
+            for name, settings in self._resolved(inventory, names, flags).items()
         ]
 
     def converge(
