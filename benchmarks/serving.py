@@ -30,19 +30,13 @@ from urllib.parse import urlsplit
 import numpy as np
 from tokenizers import Tokenizer
 
-BACKEND = Path(__file__).resolve().parents[1] / "roles" / "repo" / "backends" / "tensorrtllm_cpu"
+BACKEND = Path(__file__).resolve().parents[1] / "roles" / "repo" / "backends" / "tensorrtllm"
 sys.path.insert(0, str(BACKEND))
 
-from cpu_engine.pipeline import (  # noqa: E402
-    Pipeline,
-    add_request,
-    is_running,
-    open_pipeline,
-    read_available,
-)
-from cpu_engine.requests import Generation, read_request  # noqa: E402
-from cpu_engine.settings import Settings, read_settings  # noqa: E402
-from cpu_engine.vocabulary import Vocabulary, load_vocabulary  # noqa: E402
+from inflight.pipeline import Pipeline, open_pipeline  # noqa: E402
+from inflight.requests import Generation, read_request  # noqa: E402
+from inflight.settings import Settings, read_settings  # noqa: E402
+from inflight.vocabulary import Vocabulary, load_vocabulary  # noqa: E402
 
 PROMPTS = (
     "What is machine learning?",
@@ -80,10 +74,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """Tokens a second over all clients, and the median time of a request in seconds."""
+    """Tokens a second over all clients, and medians in seconds.
+
+    ``latency`` is the time of a whole request, ``first`` until its first token; an answer in one
+    piece has no first token of its own (None).
+    """
 
     throughput: float
     latency: float
+    first: float | None
 
 
 @dataclass(frozen=True)
@@ -107,6 +106,7 @@ class InProcess:
     def measure(self, plan: Plan) -> Result:
         """Run ``plan``."""
         latencies: list[float] = []
+        firsts: list[float] = []
         running: dict[int, tuple[Any, int, float]] = {}
         left = dict.fromkeys(range(plan.clients), plan.requests)
         number = 0
@@ -116,18 +116,21 @@ class InProcess:
                 prompt = plan.prompt(client, plan.requests - left[client])
                 left[client] -= 1
                 generation = self.generation(prompt, plan.max_tokens)
-                handle = add_request(self.pipeline, number, generation, self.vocabulary)
+                request = self.pipeline.add_request(number, generation, self.vocabulary)
                 number += 1
-                running[client] = (handle, 0, time.perf_counter())
+                running[client] = (request, 0, time.perf_counter())
             self.pipeline.step()
-            for client, (handle, count, begun) in list(running.items()):
-                count += sum(len(tokens.ids) for tokens in read_available(handle))
-                running[client] = (handle, count, begun)
-                if not is_running(handle):
+            for client, (request, count, begun) in list(running.items()):
+                new = sum(len(tokens.ids) for tokens in request.read())
+                if new and not count:
+                    firsts.append(time.perf_counter() - begun)
+                count += new
+                running[client] = (request, count, begun)
+                if not request.is_running():
                     assert count == plan.max_tokens, f"{count} tokens of {plan.max_tokens}"
                     latencies.append(time.perf_counter() - begun)
                     del running[client]
-        return _result(plan, latencies, time.perf_counter() - started)
+        return _result(plan, latencies, firsts, time.perf_counter() - started)
 
 
 @dataclass(frozen=True)
@@ -145,17 +148,22 @@ class Served:
 
     async def _measure(self, plan: Plan) -> Result:
         latencies: list[float] = []
+        firsts: list[float] = []
         started = time.perf_counter()
-        clients = [self._client(plan, client, latencies) for client in range(plan.clients)]
+        clients = [self._client(plan, client, latencies, firsts) for client in range(plan.clients)]
         await asyncio.gather(*clients)
-        return _result(plan, latencies, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return _result(plan, latencies, firsts if self.streaming else [], seconds)
 
-    async def _client(self, plan: Plan, client: int, latencies: list[float]) -> None:
+    async def _client(
+        self, plan: Plan, client: int, latencies: list[float], firsts: list[float]
+    ) -> None:
         reader, writer = await asyncio.open_connection(self.host, self.port, limit=2**24)
         for number in range(plan.requests):
             begun = time.perf_counter()
             writer.write(self._request(plan.prompt(client, number), plan.max_tokens))
-            tokens = await _read_response(reader)
+            tokens, first = await _read_response(reader)
+            firsts.append(first - begun)
             assert tokens == plan.max_tokens, f"{tokens} tokens of {plan.max_tokens}"
             latencies.append(time.perf_counter() - begun)
         writer.close()
@@ -174,18 +182,22 @@ class Served:
         return head.encode() + body
 
 
-async def _read_response(reader: asyncio.StreamReader) -> int:
-    """Read one response, which Triton always sends in chunks; how many tokens it carries."""
+async def _read_response(reader: asyncio.StreamReader) -> tuple[int, float]:
+    """Read one response, which Triton always sends in chunks.
+
+    Returns how many tokens it carries, and when the first of them came.
+    """
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     if " 200 " not in head.split("\r\n", 1)[0]:
         raise RuntimeError(head)
-    tokens = 0
+    tokens, first = 0, 0.0
     while True:
         size = int(await reader.readline(), 16)
         chunk = await reader.readexactly(size + 2)
         if not size:
-            return tokens
+            return tokens, first
         tokens += _count_tokens(chunk)
+        first = first or time.perf_counter()
 
 
 def _count_tokens(text: bytes) -> int:
@@ -203,8 +215,9 @@ def _count_tokens(text: bytes) -> int:
     return count
 
 
-def _result(plan: Plan, latencies: list[float], seconds: float) -> Result:
-    return Result(plan.tokens / seconds, statistics.median(latencies))
+def _result(plan: Plan, latencies: list[float], firsts: list[float], seconds: float) -> Result:
+    first = statistics.median(firsts) if firsts else None
+    return Result(plan.tokens / seconds, statistics.median(latencies), first)
 
 
 def _in_process(engine_dir: Path, kv_cache_tokens: int) -> InProcess:
@@ -214,7 +227,7 @@ def _in_process(engine_dir: Path, kv_cache_tokens: int) -> InProcess:
         "max_tokens_in_paged_kv_cache": str(kv_cache_tokens),
     }
     config = {"parameters": {key: {"string_value": value} for key, value in parameters.items()}}
-    settings = read_settings(config, free_memory=8 * GIB)
+    settings = read_settings(config, free_memory=lambda *_: 64 * GIB)
     return InProcess(
         open_pipeline(settings),
         settings,
@@ -278,9 +291,12 @@ def _print(plan: Plan, results: dict[str, list[Result]]) -> list[dict[str, Any]]
             for result, base in zip(measured, results["in-process"], strict=True)
         ]
         ratio = statistics.median(ratios)
+        firsts = [result.first for result in measured if result.first is not None]
+        first = statistics.median(firsts) if firsts else None
+        token = "" if first is None else f"first token {1000 * first:.1f} ms"
         print(
             f"  {name:20} {throughput:7.1f} tokens/s ({min(spread):.1f} to {max(spread):.1f})  "
-            f"{latency:6.2f} s a request  ratio {ratio:.3f}"
+            f"{latency:6.2f} s a request  ratio {ratio:.3f}  {token}"
         )
         rows.append(
             {
@@ -288,6 +304,7 @@ def _print(plan: Plan, results: dict[str, list[Result]]) -> list[dict[str, Any]]
                 "way": name,
                 "tokens_per_second": throughput,
                 "seconds_per_request": latency,
+                "seconds_to_first_token": first,
                 "ratio": ratio,
             }
         )

@@ -5,11 +5,14 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 mypy=$here/.venv/bin/mypy
 cd "$here"
 "$mypy"
-for folder in roles/engine/openvino roles/repo/backends/tensorrtllm_cpu \
+for folder in roles/engine/openvino roles/engine/vllm roles/model/fetch roles/repo/fill roles/repo/backends/tensorrtllm \
   templates/inflight_batcher_llm/*/1 benchmarks; do
   files=$(cd -- "$folder" && find . -name '*.py' ! -path '*/__pycache__/*' | sort)
   [ -n "$files" ] || continue
+  # The builder for vLLM reads a GGUF with the modules of the one for OpenVINO.
+  path=
+  [ "$folder" != roles/engine/vllm ] || path=$here/roles/engine/openvino
   # shellcheck disable=SC2086
-  (cd -- "$folder" && "$mypy" --config-file "$here/tools/mypy-target.ini" --no-error-summary \
+  (cd -- "$folder" && MYPYPATH=$path "$mypy" --config-file "$here/tools/mypy-target.ini" --no-error-summary \
     --cache-dir "$here/.mypy_cache/$folder" $files)
 done

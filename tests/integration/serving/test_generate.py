@@ -259,7 +259,7 @@ def test_grpc_answers_and_streams(serving: Serving) -> None:
         ({"top_p": 1.5}, "top_p"),
         ({"repetition_penalty": 0.0}, "repetition_penalty"),
         ({"presence_penalty": 9.0}, "presence_penalty"),
-        ({"return_context_logits": True}, "not available on a CPU"),
+        ({"return_context_logits": True}, "not available with this engine"),
         ({"bad_words": "long " * 200}, "bad words"),
         ({"embedding_bias_words": ["a"], "embedding_bias_weights": [1.0]}, "embedding_bias"),
     ],

@@ -5,5 +5,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-BACKEND = Path(__file__).resolve().parents[3] / "roles" / "repo" / "backends" / "tensorrtllm_cpu"
+BACKEND = Path(__file__).resolve().parents[3] / "roles" / "repo" / "backends" / "tensorrtllm"
 sys.path.insert(0, str(BACKEND))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from cpu_engine.bad_words import MAX_CHARACTERS, without_words
-from cpu_engine.errors import RequestError
+from inflight.bad_words import MAX_CHARACTERS, without_words
+from inflight.errors import RequestError
 from hypothesis import given
 from hypothesis import strategies as st
 

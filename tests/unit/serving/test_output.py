@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from cpu_engine.output import Outbox, StopCondition, Tokens
-from cpu_engine.vocabulary import Vocabulary, byte_of_character, incomplete_tail
+from inflight.output import Outbox, StopCondition, Tokens
+from inflight.vocabulary import Vocabulary, byte_of_character, incomplete_tail
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cpu_engine.errors import RequestError, SettingsError
-from cpu_engine.requests import Sampling, read_request, wants_stop
-from cpu_engine.settings import Settings, read_settings
-from cpu_engine.word_lists import unpack
+from inflight.errors import RequestError, SettingsError
+from inflight.requests import Sampling, read_request, wants_stop
+from inflight.settings import Settings, read_settings
+from inflight.word_lists import unpack
 
 GIB = 2**30
 PARAMETERS = {
@@ -53,7 +53,7 @@ def settings(engine_dir: Path, decoupled: bool = True, **parameters: str) -> Set
         "model_transaction_policy": {"decoupled": decoupled},
         "parameters": {name: {"string_value": value} for name, value in values.items()},
     }
-    return read_settings(config, free_memory=8 * GIB)
+    return read_settings(config, free_memory=lambda *_: 8 * GIB)
 
 
 def tensors(**fields: Any) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def test_the_cache_is_as_large_as_the_smallest_bound(engine_dir: Path) -> None:
         ({"max_tokens_in_paged_kv_cache": "many"}, "not a whole number"),
         ({"kv_cache_free_gpu_mem_fraction": "1.5"}, "at most 1"),
         ({"enable_kv_cache_reuse": "maybe"}, "neither True nor False"),
-        ({"lora_cache_host_memory_bytes": "1"}, "not available on a CPU"),
+        ({"lora_cache_host_memory_bytes": "1"}, "not available with this engine"),
         ({"gpt_model_path": "engines/1gpu"}, "must be absolute"),
         ({"batch_scheduler_policy": "fair"}, "batch_scheduler_policy"),
     ],
@@ -97,7 +97,7 @@ def test_what_cannot_be_honoured_is_refused_at_load(
 
 def test_an_engine_for_a_gpu_is_refused(engine_dir: Path) -> None:
     (engine_dir / "config.json").write_text('{"version": "0.8.0", "build_config": {}}')
-    with pytest.raises(SettingsError, match=r"not built for a CPU.*0\.8\.0"):
+    with pytest.raises(SettingsError, match=r"is for another backend.*0\.8\.0"):
         settings(engine_dir)
 
 

@@ -1,1 +1,1 @@
-../../../../roles/repo/backends/tensorrtllm_cpu/cpu_engine/orphan.py
+../../../../roles/repo/backends/tensorrtllm/inflight/orphan.py

@@ -1,7 +1,7 @@
 """The engine thread: one pipeline, all requests in one batch, in flight.
 
 Other threads only put orders into its inbox and return; only this thread touches the pipeline and
-answers clients. openvino-genai holds Python's global lock during a step, so everything between
+answers clients. A pipeline may hold Python's global lock during a step, so everything between
 two steps is kept short.
 """
 
@@ -19,7 +19,7 @@ from typing import Protocol
 
 from .errors import OverloadError, RequestError
 from .output import Outbox, StopCondition, Tokens
-from .pipeline import Handle, Pipeline, add_request, is_running, ran_out_of_cache, read_available
+from .pipeline import Pipeline, Running
 from .requests import Generation
 from .settings import Settings
 from .vocabulary import Vocabulary
@@ -75,7 +75,7 @@ class _Request:
     blocks: int
     stop: StopCondition
     outbox: Outbox
-    handle: Handle | None = None
+    running: Running | None = None
     produced: Tokens = field(default_factory=Tokens)
     check_at: float = 0.0
 
@@ -183,6 +183,7 @@ class Engine:
                 self._recover(error)
             self._report_load()
         self._fail_all(Failure.UNAVAILABLE, "the server is shutting down")
+        self._pipeline.close()
 
     def _take_orders(self) -> bool:
         """Carry out what the inbox holds, waiting for something if idle; false means close."""
@@ -232,37 +233,43 @@ class Engine:
                 return
             self._waiting.popleft()
             try:
-                request.handle = add_request(
-                    self._pipeline, next(self._numbers), request.generation, self._vocabulary
+                request.running = self._pipeline.add_request(
+                    next(self._numbers), request.generation, self._vocabulary
                 )
             except (RequestError, RuntimeError) as error:
                 self._fail(request, Failure.INVALID, str(error))
                 continue
+            except OSError:  # the pipeline is gone; the request waits for the next one
+                self._waiting.appendleft(request)
+                raise
             self._active.append(request)
             reserved += request.blocks
             sequences += beams
 
     def _deliver(self) -> None:
         for request in list(self._active):
-            handle = request.handle
-            assert handle is not None
-            sequences = read_available(handle)
+            running = request.running
+            assert running is not None
+            if reason := running.refusal():
+                self._fail(request, Failure.INVALID, reason)
+                continue
+            sequences = running.read()
             if request.generation.sampling.beams > 1:
-                if not is_running(handle):
+                if not running.is_running():
                     self._finish_beams(request, sequences)
             elif sequences:
-                self._deliver_one(request, handle, sequences[0])
-            elif ran_out_of_cache(handle):
+                self._deliver_one(request, running, sequences[0])
+            elif running.ran_out_of_cache():
                 self._fail(request, Failure.UNAVAILABLE, "the KV cache is full")
 
-    def _deliver_one(self, request: _Request, handle: Handle, new: Tokens) -> None:
+    def _deliver_one(self, request: _Request, running: Running, new: Tokens) -> None:
         taken, ended = _until_end(new, request.stop)
         streaming = request.generation.streaming
         ready = request.outbox.put(taken) if streaming else Tokens()
         if not streaming:
             request.produced += taken
-        if ended or not is_running(handle):
-            if not ended and ran_out_of_cache(handle):
+        if ended or not running.is_running():
+            if not ended and running.ran_out_of_cache():
                 self._fail(request, Failure.UNAVAILABLE, "the KV cache is full")
                 return
             rest = ready + request.outbox.flush() if streaming else request.produced
@@ -271,8 +278,8 @@ class Engine:
             self._answer(request, [ready], final=False)
 
     def _finish_beams(self, request: _Request, sequences: list[Tokens]) -> None:
-        handle = request.handle
-        if handle is not None and ran_out_of_cache(handle):
+        running = request.running
+        if running is not None and running.ran_out_of_cache():
             self._fail(request, Failure.UNAVAILABLE, "the KV cache is full")
             return
         beams = []
@@ -287,8 +294,8 @@ class Engine:
         if not request.generation.streaming and request.generation.sampling.beams == 1:
             beams = [request.produced]
         self._active.remove(request)
-        if request.handle is not None and is_running(request.handle):
-            request.handle.stop()
+        if request.running is not None and request.running.is_running():
+            request.running.stop()
         self._answer(request, beams, final=True)
 
     def _answer(self, request: _Request, beams: list[Tokens], final: bool) -> None:
@@ -310,8 +317,8 @@ class Engine:
             self._active.remove(request)
         if request in self._waiting:
             self._waiting.remove(request)
-        if request.handle is not None and is_running(request.handle):
-            request.handle.cancel()
+        if request.running is not None and request.running.is_running():
+            request.running.cancel()
 
     def _fail_all(self, failure: Failure, message: str) -> None:
         for request in [*self._active, *self._waiting]:
@@ -323,6 +330,7 @@ class Engine:
         for request in list(self._active):
             self._fail(request, Failure.INTERNAL, f"the engine failed: {reason}")
         try:
+            self._pipeline.close()
             self._pipeline = self._open_pipeline(self._settings)
         except Exception as second:
             self._broken = True

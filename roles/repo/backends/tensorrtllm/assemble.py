@@ -37,7 +37,7 @@ def assemble(site_packages: Path, source: Path, backends: Path) -> None:
     library = triton / "backends" / "python" / LIBRARY
     utils = triton / "backends" / "python" / UTILS
     stub = triton / "python_backend_stubs" / version / STUB
-    for needed in (library, utils, stub, source / "model.py", source / "cpu_engine"):
+    for needed in (library, utils, stub, source / "model.py", source / "inflight"):
         if not needed.exists():
             raise AssembleError(f"{needed} is missing")
     for name in ("python", "tensorrtllm"):
@@ -49,8 +49,8 @@ def assemble(site_packages: Path, source: Path, backends: Path) -> None:
     target = backends / "tensorrtllm"
     shutil.copy(source / "model.py", target / "model.py")
     shutil.copytree(
-        source / "cpu_engine",
-        target / "cpu_engine",
+        source / "inflight",
+        target / "inflight",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
 
@@ -63,7 +63,7 @@ def main() -> int:
         "--source",
         type=Path,
         default=Path(__file__).resolve().parent,
-        help="where model.py and cpu_engine lie (default: beside this file)",
+        help="where model.py and inflight lie (default: beside this file)",
     )
     options = parser.parse_args()
     try:

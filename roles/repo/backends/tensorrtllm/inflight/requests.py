@@ -166,13 +166,13 @@ def _sampling(tensors: Tensors, max_beams: int, max_tokens: int) -> Sampling:
 def _refuse_unsupported(tensors: Tensors) -> None:
     for name in _UNSUPPORTED_FLAGS:
         if _scalar(tensors, name, False):
-            raise RequestError(f"{name} is not available on a CPU")
+            raise RequestError(f"{name} is not available with this engine")
     for name in _UNSUPPORTED_TENSORS:
         if name in tensors and tensors[name].size:
-            raise RequestError(f"{name} is not available on a CPU")
+            raise RequestError(f"{name} is not available with this engine")
     bias = tensors.get("embedding_bias")
     if bias is not None and bias.size and np.any(bias):
-        raise RequestError("embedding_bias is not available on a CPU")
+        raise RequestError("embedding_bias is not available with this engine")
 
 
 def _words(tensors: Tensors, name: str, vocabulary: int) -> tuple[Word, ...]:

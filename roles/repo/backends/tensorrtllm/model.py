@@ -1,8 +1,8 @@
-"""The ``tensorrtllm`` backend on a machine without a GPU.
+"""The ``tensorrtllm`` backend where TensorRT-LLM is not: OpenVINO on a CPU, vLLM on a GPU.
 
 A python-based Triton backend: the model repository keeps ``backend: "tensorrtllm"`` and the tensors
 and parameters of tensorrtllm_backend, and only the backend directory differs from a GPU machine's.
-``execute`` hands requests to the engine thread and returns; see ``cpu_engine``.
+``execute`` hands requests to the engine thread and returns; see ``inflight``.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import triton_python_backend_utils as pb_utils
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from cpu_engine.engine import Engine, Failure, Load
-from cpu_engine.errors import OverloadError, RequestError, SettingsError
-from cpu_engine.orphan import end_with_parent
-from cpu_engine.output import Tokens
-from cpu_engine.pipeline import open_pipeline
-from cpu_engine.requests import Generation, read_request, wants_stop
-from cpu_engine.settings import Settings, read_settings
-from cpu_engine.vocabulary import load_vocabulary
+from inflight.engine import Engine, Failure, Load
+from inflight.errors import OverloadError, RequestError, SettingsError
+from inflight.orphan import end_with_parent
+from inflight.output import Tokens
+from inflight.pipeline import free_memory, open_pipeline
+from inflight.requests import Generation, read_request, wants_stop
+from inflight.settings import Settings, read_settings
+from inflight.vocabulary import load_vocabulary
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 CLOSE_TIMEOUT_S = 5.0
@@ -43,14 +43,6 @@ _ERROR_CODES = {
     Failure.CANCELLED: "CANCELLED",
     Failure.INTERNAL: "INTERNAL",
 }
-
-
-def available_memory() -> int:
-    """Memory that can be taken without swapping, in bytes (MemAvailable of /proc/meminfo)."""
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    raise SettingsError("/proc/meminfo has no MemAvailable")
 
 
 class TritonClient:
@@ -152,7 +144,7 @@ class TritonPythonModel:
         """Check the configuration, load the engine and start its thread."""
         end_with_parent()
         try:
-            self._settings = read_settings(json.loads(args["model_config"]), available_memory())
+            self._settings = read_settings(json.loads(args["model_config"]), free_memory)
             vocabulary = load_vocabulary(self._settings.engine_dir / "tokenizer.json")
             metrics = LoadMetrics(args["model_name"], args["model_version"])
             self._engine = Engine(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino
 import openvino_genai
 
 from .bad_words import without_words
+from .errors import SettingsError
 from .output import Tokens
 from .requests import Generation
 from .settings import Settings
@@ -24,47 +26,81 @@ _EXACT: Mapping[str, str] = {
 _FAST: Mapping[str, str] = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}
 
 
-class Handle(Protocol):
-    """A running request, as openvino-genai's ``GenerationHandle``."""
+class OpenVinoRunning:
+    """A request in the batch: openvino-genai's ``GenerationHandle``."""
 
-    def can_read(self) -> bool:
-        """Whether tokens have come since the last reading."""
-        ...
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
 
-    def read(self) -> Mapping[int, Any]:
-        """Those tokens, by sequence."""
-        ...
+    def read(self) -> list[Tokens]:
+        """What came since the last reading: one entry a sequence, the best first."""
+        collected: dict[int, Tokens] = {}
+        scores: dict[int, float] = {}
+        while self._handle.can_read():
+            for sequence, output in self._handle.read().items():
+                new = Tokens(tuple(output.generated_ids), tuple(output.generated_log_probs))
+                collected[sequence] = collected.get(sequence, Tokens()) + new
+                scores[sequence] = output.score
+        if len(collected) < 2:
+            return list(collected.values())
+        return [collected[key] for key in sorted(collected, key=lambda key: -scores[key])]
 
-    def get_status(self) -> Any:
-        """Whether it runs, has finished, or why it has not."""
-        ...
+    def is_running(self) -> bool:
+        """Whether more will come."""
+        return bool(self._handle.get_status() == openvino_genai.GenerationStatus.RUNNING)
+
+    def ran_out_of_cache(self) -> bool:
+        """Whether it was given up because the KV cache is full."""
+        return bool(self._handle.get_status() == openvino_genai.GenerationStatus.IGNORED)
+
+    def refusal(self) -> str:
+        """Never: what cannot be taken is refused at once."""
+        return ""
 
     def stop(self) -> None:
         """End it and keep what it has generated."""
-        ...
+        self._handle.stop()
 
     def cancel(self) -> None:
         """End it."""
-        ...
+        self._handle.cancel()
 
 
-class Pipeline(Protocol):
-    """Continuous batching, as openvino-genai's ``ContinuousBatchingPipeline``."""
+class OpenVinoPipeline:
+    """openvino-genai's ``ContinuousBatchingPipeline``."""
 
-    def add_request(self, request_id: int, input_ids: Any, generation_config: Any) -> Handle:
-        """Take a request into the batch."""
-        ...
+    def __init__(self, pipeline: Any) -> None:
+        self._pipeline = pipeline
+
+    def add_request(
+        self, number: int, generation: Generation, vocabulary: Vocabulary
+    ) -> OpenVinoRunning:
+        """Take a request into the batch; ``RequestError`` for bad words that cannot be banned."""
+        input_ids = openvino.Tensor(np.array([generation.input_ids], dtype=np.int64))
+        config = generation_config(generation, vocabulary)
+        return OpenVinoRunning(self._pipeline.add_request(number, input_ids, config))
 
     def step(self) -> None:
         """Run one forward pass over the batch."""
-        ...
+        self._pipeline.step()
 
     def has_non_finished_requests(self) -> bool:
         """Whether there is anything to do."""
-        ...
+        return bool(self._pipeline.has_non_finished_requests())
+
+    def close(self) -> None:
+        """Nothing: the engine ends with its process."""
 
 
-def open_pipeline(settings: Settings) -> Pipeline:
+def free_memory(_: Path) -> int:
+    """Memory that can be taken without swapping, in bytes (MemAvailable of /proc/meminfo)."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise SettingsError("/proc/meminfo has no MemAvailable")
+
+
+def open_pipeline(settings: Settings) -> OpenVinoPipeline:
     """Load the engine; takes seconds. Raises ``RuntimeError`` if its files are damaged."""
     scheduler = openvino_genai.SchedulerConfig()
     scheduler.num_kv_blocks = settings.kv_blocks
@@ -73,22 +109,11 @@ def open_pipeline(settings: Settings) -> Pipeline:
     scheduler.dynamic_split_fuse = settings.chunked_context
     scheduler.enable_prefix_caching = settings.reuse_prefix
     properties = dict(_EXACT if settings.limits.exact else _FAST)
-    pipeline: Pipeline = openvino_genai.ContinuousBatchingPipeline(
-        str(settings.engine_dir), scheduler, "CPU", properties
+    return OpenVinoPipeline(
+        openvino_genai.ContinuousBatchingPipeline(
+            str(settings.engine_dir), scheduler, "CPU", properties
+        )
     )
-    return pipeline
-
-
-def add_request(
-    pipeline: Pipeline, number: int, generation: Generation, vocabulary: Vocabulary
-) -> Handle:
-    """Start ``generation`` under ``number``, which no running request may have.
-
-    Raises ``RequestError`` for bad words that cannot be banned.
-    """
-    input_ids = openvino.Tensor(np.array([generation.input_ids], dtype=np.int64))
-    config = generation_config(generation, vocabulary)
-    return pipeline.add_request(number, input_ids, config)
 
 
 def generation_config(generation: Generation, vocabulary: Vocabulary) -> Any:
@@ -127,27 +152,3 @@ def generation_config(generation: Generation, vocabulary: Vocabulary) -> Any:
             grammar=without_words(words)
         )
     return config
-
-
-def read_available(handle: Handle) -> list[Tokens]:
-    """What has been generated since the last call: one entry a sequence, the best first."""
-    collected: dict[int, Tokens] = {}
-    scores: dict[int, float] = {}
-    while handle.can_read():
-        for sequence, output in handle.read().items():
-            new = Tokens(tuple(output.generated_ids), tuple(output.generated_log_probs))
-            collected[sequence] = collected.get(sequence, Tokens()) + new
-            scores[sequence] = output.score
-    if len(collected) < 2:
-        return list(collected.values())
-    return [collected[key] for key in sorted(collected, key=lambda key: -scores[key])]
-
-
-def is_running(handle: Handle) -> bool:
-    """Whether the engine will generate more for ``handle``."""
-    return bool(handle.get_status() == openvino_genai.GenerationStatus.RUNNING)
-
-
-def ran_out_of_cache(handle: Handle) -> bool:
-    """Whether the engine gave the request up because the KV cache is full."""
-    return bool(handle.get_status() == openvino_genai.GenerationStatus.IGNORED)

@@ -1,14 +1,14 @@
 """What the model configuration and the built engine demand, checked before anything is loaded.
 
 Parameter names and their values follow tensorrtllm_backend at da59830
-(all_models/inflight_batcher_llm/tensorrt_llm/config.pbtxt). A parameter that a CPU cannot honour
-is refused rather than ignored, unless it is left empty.
+(all_models/inflight_batcher_llm/tensorrt_llm/config.pbtxt). A parameter that the
+engine cannot honour is refused rather than ignored, unless it is left empty.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,18 @@ _MUST_BE_EMPTY = (
     "lora_cache_host_memory_bytes",
 )
 _FLOAT32_BYTES = 4
+BUILDERS = ("openvino-genai", "vllm")
+"""Whose engines can be served."""
 
 
 @dataclass(frozen=True)
 class EngineLimits:
-    """What the engine was built for, from its ``config.json``. Lengths are tokens."""
+    """What the engine was built for, from its ``config.json``. Lengths are tokens.
 
+    ``builder`` says which library serves it. ``kv_bytes_per_token`` is for all its GPUs together.
+    """
+
+    builder: str
     max_batch_size: int
     max_input_len: int
     max_seq_len: int
@@ -76,10 +82,10 @@ def read_limits(engine_dir: Path) -> EngineLimits:
     except ValueError as error:
         raise SettingsError(f"{path} is not JSON: {error}") from error
     builder = config.get("builder")
-    if builder != "openvino-genai":
+    if builder not in BUILDERS:
         raise SettingsError(
-            f"{path}: this engine was not built for a CPU (builder {builder!r}, version "
-            f"{config.get('version')!r}); rebuild it with the CPU engine build"
+            f"{path}: this engine is for another backend (builder {builder!r}, version "
+            f"{config.get('version')!r}); this one serves engines of {', '.join(BUILDERS)}"
         )
     try:
         build: dict[str, Any] = config["build_config"]
@@ -87,6 +93,7 @@ def read_limits(engine_dir: Path) -> EngineLimits:
         plugins: dict[str, Any] = build["plugin_config"]
         per_token = 2 * model["num_hidden_layers"] * model["num_key_value_heads"]
         return EngineLimits(
+            builder=builder,
             max_batch_size=build["max_batch_size"],
             max_input_len=build["max_input_len"],
             max_seq_len=build["max_seq_len"],
@@ -95,17 +102,20 @@ def read_limits(engine_dir: Path) -> EngineLimits:
             block_tokens=plugins["tokens_per_block"],
             vocabulary=model["vocab_size"],
             end_token=model["eos_token_id"],
-            kv_bytes_per_token=per_token * model["head_size"] * _FLOAT32_BYTES,
+            kv_bytes_per_token=per_token
+            * model["head_size"]
+            * plugins.get("kv_cache_bytes", _FLOAT32_BYTES),
             exact=plugins["arithmetic"] == "exact",
         )
     except KeyError as error:
         raise SettingsError(f"{path}: {error} is missing") from error
 
 
-def read_settings(config: Mapping[str, Any], free_memory: int) -> Settings:
+def read_settings(config: Mapping[str, Any], free_memory: Callable[[Path, str], int]) -> Settings:
     """Read the settings from a Triton model configuration (as JSON).
 
-    ``free_memory`` is the memory available at load, in bytes. Raises ``SettingsError`` that names
+    ``free_memory`` tells how many bytes the KV cache of an engine (its directory and builder)
+    could take at load. Raises ``SettingsError`` that names
     the parameter, its value and what would be accepted.
     """
     parameters = {
@@ -123,11 +133,12 @@ def read_settings(config: Mapping[str, Any], free_memory: int) -> Settings:
     _one_of("gpt_model_type (batching_strategy)", strategy, _STRATEGIES)
     policy = parameters.get("batch_scheduler_policy", "") or _POLICIES[0]
     _one_of("batch_scheduler_policy", policy, _POLICIES)
+    memory = free_memory(Path(engine_dir), limits.builder)
     return Settings(
         engine_dir=Path(engine_dir),
         limits=limits,
         decoupled=bool(config.get("model_transaction_policy", {}).get("decoupled", False)),
-        kv_blocks=_kv_blocks(parameters, limits, free_memory),
+        kv_blocks=_kv_blocks(parameters, limits, memory),
         max_beam_width=_beam_width(parameters, limits),
         reuse_prefix=_boolean(parameters, "enable_kv_cache_reuse"),
         chunked_context=_boolean(parameters, "enable_chunked_context"),
@@ -140,11 +151,15 @@ def read_settings(config: Mapping[str, Any], free_memory: int) -> Settings:
 def _refuse_unsupported(parameters: Mapping[str, str], limits: EngineLimits) -> None:
     for name in _MUST_BE_EMPTY:
         if parameters.get(name):
-            raise SettingsError(f"{name} {parameters[name]!r}: not available on a CPU, leave empty")
+            raise SettingsError(
+                f"{name} {parameters[name]!r}: not available with this engine, leave empty"
+            )
     if _boolean(parameters, "enable_trt_overlap"):
-        raise SettingsError("enable_trt_overlap: not available on a CPU, leave empty or False")
+        raise SettingsError(
+            "enable_trt_overlap: not available with this engine, leave empty or False"
+        )
     if not _boolean(parameters, "normalize_log_probs", default=True):
-        raise SettingsError("normalize_log_probs: only True is available on a CPU")
+        raise SettingsError("normalize_log_probs: only True is available with this engine")
     mode = parameters.get("decoding_mode", "")
     if mode:
         _one_of("decoding_mode", mode, _DECODING_MODES)
@@ -152,7 +167,7 @@ def _refuse_unsupported(parameters: Mapping[str, str], limits: EngineLimits) -> 
     if window < limits.max_seq_len:
         raise SettingsError(
             f"max_attention_window_size {window} is less than the engine's max_seq_len "
-            f"{limits.max_seq_len}: a sliding window is not available on a CPU"
+            f"{limits.max_seq_len}: a sliding window is not available with this engine"
         )
 
 
