@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -47,6 +48,13 @@ class RunStarted(Event):
     task: str
     check: bool
     hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Connecting(Event):
+    """A host has its turn: it is about to be connected to."""
+
+    event = "connecting"
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,15 @@ class Message(Event):
     style: Literal["info", "good", "warning", "error"] = "info"
 
 
+@dataclass(frozen=True)
+class Remain(Event):
+    """The hosts that a run on several leaves to be done, and the command that does them."""
+
+    event = "remain"
+    hosts: tuple[str, ...]
+    next: str
+
+
 @dataclass
 class Counts:
     """How many resources of a host had each outcome."""
@@ -141,6 +158,11 @@ class Counts:
     skipped: int = 0
     failed: int = 0
     unreachable: int = 0
+
+    @property
+    def bad(self) -> bool:
+        """Whether anything failed, or the host could not be reached."""
+        return bool(self.failed or self.unreachable)
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome under its heading."""
@@ -161,7 +183,7 @@ class Recap:
     @property
     def failed(self) -> bool:
         """Whether anything failed or could not be reached."""
-        return any(counts.failed or counts.unreachable for counts in self.hosts.values())
+        return any(counts.bad for counts in self.hosts.values())
 
     @property
     def changed(self) -> bool:
@@ -186,26 +208,66 @@ class Listener(Protocol):
         """Called once, after the last event."""
 
 
+def _nothing() -> None:
+    """What a listener does that shows nothing but what it is told."""
+
+
 class Stream:
     """Hands every event to every listener, in one order, whatever thread it comes from."""
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self._listeners = tuple(listeners)
         self._lock = threading.Lock()
+        self._over = False
+        self._kept: list[Event] | None = None
         self.recap = Recap()
 
     def emit(self, event: Event) -> None:
-        """Publish ``event`` and count outcomes."""
+        """Publish ``event`` and count outcomes; what comes after the end is dropped."""
         with self._lock:
+            if self._over:  # a host that was left behind
+                return
             if isinstance(event, RunStarted):
                 for host in event.hosts:
                     self.recap.of(host)
             elif isinstance(event, ResourceDone):
                 self.recap.of(event.host).add(event.outcome)
+            if self._kept is not None:
+                self._kept.append(event)
+            else:
+                self._tell(event)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is shown meanwhile: the terminal is the user's, for an answer.
+
+        Events are kept until then. Nobody has to wait: an interrupt comes through.
+        """
+        with self._lock:
+            self._kept = []
             for listener in self._listeners:
-                listener.handle(event)
+                getattr(listener, "pause", _nothing)()
+        try:
+            yield
+        finally:
+            with self._lock:
+                for listener in self._listeners:
+                    getattr(listener, "resume", _nothing)()
+                self._tell_kept()
+
+    def _tell_kept(self) -> None:
+        kept, self._kept = self._kept or [], None
+        for event in kept:
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener.handle(event)
 
     def finish(self) -> None:
         """Tell every listener that the run is over."""
+        with self._lock:
+            self._tell_kept()
+            self._over = True
         for listener in self._listeners:
             listener.finish(self.recap)

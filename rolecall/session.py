@@ -6,12 +6,15 @@ Every exchange is one round trip: a script goes in, frames come back. The sessio
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 
 from rolecall.errors import UnreachableError
 from rolecall.shell import decode, encode
-from rolecall.sudo import sudo_error
+from rolecall.sudo import SudoError, SudoPassword, sudo_error
 from rolecall.targets import Channel, Target
 
 
@@ -38,14 +41,43 @@ class Session:
         exchanges: round trips so far.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(
+        self,
+        target: Target,
+        password: SudoPassword | None = None,
+        around: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """Open the shell. ``password`` is told to a sudo that asks, asked for inside ``around``."""
         self.target = target
+        self._password = password
+        self._around = around
         self.mark = f"@@{secrets.token_hex(12)}"
         self.exchanges = 0
-        self._channel: Channel = target.open_shell()
+        self._shell: Future[Channel] = Future()
+        threading.Thread(target=self._open, daemon=True).start()
         self._preamble: list[str] = []
         self._known: set[str] = set()
         self._buffer = b""
+        self._pulse = target.pulse
+        self._writing = threading.Lock()
+        self._over = threading.Event()
+
+    @property
+    def patience(self) -> int:
+        """Seconds without a sign of life after which the shell may end; 0: it always waits."""
+        return self._pulse.patience if self._pulse else 0
+
+    def _open(self) -> None:
+        """Open the shell while the first script is being written."""
+        try:
+            self._shell.set_result(self.target.open_shell())
+        except BaseException as error:
+            self._shell.set_exception(error)
+
+    @property
+    def _channel(self) -> Channel:
+        """The shell, once it is open. Raises what opening it raised."""
+        return self._shell.result()
 
     def tell(self, text: str) -> None:
         """Prefix the next exchange with ``text``: definitions, each sent once a session."""
@@ -60,14 +92,23 @@ class Session:
         the session's input.
 
         Raises:
-            UnreachableError: the shell ended before the script did.
+            UnreachableError: there is no shell, or it ended before the script did.
             SudoError: the script needs root, which the host refuses; it did nothing.
         """
+        channel = self._channel
         self.exchanges += 1
         preamble = "\n".join(self._preamble)
         self._preamble.clear()
-        text = f"{preamble}\nrc_main() {{\n:\n{script}\n}}\nrc_main </dev/null\nrc_frame end\n"
-        self._channel.write(encode(text))
+        # A shell that waits for a sign of life takes the first blank away (rc_wait in
+        # loop/prelude.sh). The call is one line: the shell has read all of it before it acts.
+        text = (
+            f"  {preamble}\nrc_main() {{\n:\n{script}\n}}\n"
+            "rc_main </dev/null; rc_frame end; rc_wait\n"
+        )
+        if self._pulse and self.exchanges == 2:  # a run that only looks holds no lock
+            threading.Thread(target=self._live, args=(self._pulse.every,), daemon=True).start()
+        with self._writing:
+            channel.write(encode(text))
         refusal: list[str] | None = None
         for item in self._answer():
             if isinstance(item, Frame) and item.kind == "become":
@@ -77,7 +118,17 @@ class Session:
             elif isinstance(item, Line):
                 refusal.append(item.text)
         if refusal is not None:
-            raise sudo_error(self.target.name, refusal)
+            self._give_password(sudo_error(self.target.name, refusal))
+            yield from self.exchange(script)  # the refused one has done nothing
+
+    def _give_password(self, error: SudoError) -> None:
+        """Tell the password, once, to a host whose sudo has just asked for one."""
+        if not error.needs_password or self._password is None:
+            raise error
+        text = self._password.assignment(self._around)
+        if text in self._known:
+            raise error
+        self.tell(text)
 
     def _answer(self) -> Iterator[Frame | Line]:
         mark = encode(self.mark) + b" "
@@ -120,10 +171,26 @@ class Session:
                 return
             self._buffer += data
 
+    def _live(self, every: float) -> None:
+        """Send a sign of life from time to time; to a shell that reads, a tab means nothing."""
+        with suppress(UnreachableError):  # the next exchange will say so
+            while not self._over.wait(every):
+                with self._writing:
+                    self._channel.write(b"\t")
+
     def close(self) -> None:
         """End the shell, which gives up its lock."""
-        self._channel.close()
+        self._over.set()
+        if self._shell.exception() is None:
+            self._channel.close()
 
     def interrupt(self) -> None:
         """End the shell and whatever step it runs; detached jobs go on."""
-        self._channel.interrupt()
+        self._over.set()
+        self._shell.add_done_callback(_interrupt)
+
+
+def _interrupt(shell: Future[Channel]) -> None:
+    """End a shell that was opened; one that is still being opened, as soon as it is."""
+    if shell.exception() is None:
+        shell.result().interrupt()

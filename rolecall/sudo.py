@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from rolecall.errors import ConfigError, RolecallError
 from rolecall.shell import quote
@@ -14,23 +15,47 @@ class SudoPassword:
 
     One object may serve many hosts: the first that needs it asks, the others wait for the
     answer. It appears in no ``repr``, and is sent to a host over the session's input alone.
+
+    Attributes:
+        only_if_asked: a host is told only once its sudo has asked for a password, so that nobody
+            is troubled for the sake of hosts where sudo needs none.
+        withdraw: ends the wait for an answer that nobody needs any more.
     """
 
-    def __init__(self, source: str | Callable[[], str]) -> None:
+    def __init__(
+        self,
+        source: str | Callable[[], str],
+        *,
+        only_if_asked: bool = False,
+        withdraw: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.only_if_asked = only_if_asked
+        self.withdraw = withdraw
         self._source = source
         self._lock = threading.Lock()
         self._value: str | None = source if isinstance(source, str) else None
+        self._trouble: RolecallError | None = None
 
-    def assignment(self) -> str:
+    def assignment(self, around: Callable[[], AbstractContextManager[object]] = nullcontext) -> str:
         """The shell text that tells a session's shell the password.
 
+        Where it has to be asked for first, that is done inside ``around()``, and once.
+
         Raises:
+            RolecallError: it cannot be had.
             ConfigError: it holds what no password of sudo can: a newline or a NUL.
         """
         with self._lock:
             if self._value is None:
                 assert callable(self._source)
-                self._value = self._source()
+                if self._trouble:
+                    raise self._trouble
+                try:
+                    with around():
+                        self._value = self._source()
+                except RolecallError as error:
+                    self._trouble = error
+                    raise
         if any(char in self._value for char in "\n\r\0"):
             raise ConfigError("the password for sudo holds a line break or a NUL byte")
         return f"rc_password={quote(self._value)}"
@@ -41,7 +66,12 @@ class SudoPassword:
 
 
 class SudoError(RolecallError):
-    """Root is needed on a host, and sudo does not give it."""
+    """Root is needed on a host, and sudo does not give it.
+
+    ``needs_password`` is set where it would, given one.
+    """
+
+    needs_password = False
 
 
 _GIVE = (
@@ -84,6 +114,8 @@ def sudo_error(host: str, said: Sequence[str]) -> SudoError:
     text = "\n".join(said)
     for signs, message, hint in _REFUSALS:
         if any(sign in text for sign in signs):
-            return SudoError(message.format(host=host), hint)
+            error = SudoError(message.format(host=host), hint)
+            error.needs_password = hint is _GIVE
+            return error
     reason = "; ".join(line for line in said if line.strip()) or "it gave no reason"
     return SudoError(f"sudo on {host} failed: {reason}", f"try there: sudo -v; {_GIVE}")

@@ -16,6 +16,7 @@ class Login:
     passphrase: str | None = field(default=None, repr=False)
     ssh_config: Path | None = None
     sudo_password: str | None = field(default=None, repr=False)
+    timeout: float | None = None
 
     @classmethod
     def from_config(cls, config: Any) -> Login:
@@ -29,4 +30,5 @@ class Login:
             given.get("passphrase"),
             Path(path) if path else None,
             config.get("sudo", {}).get("password"),
+            given.get("timeout"),
         )

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
 from rolecall.errors import RolecallError
 from rolecall.lock import locked_error
 from rolecall.loop.answers import parts
+from rolecall.session import Session
+from rolecall.shell import words
+
+if TYPE_CHECKING:
+    from rolecall.run import Opened
 
 # The lock of a run that still lives is only taken away by ending that run's shell.
 _UNLOCK = r"""
@@ -29,18 +36,38 @@ printf '%s\n' "$rc_held"
 """
 
 
-def unlock(project: Project, flags: Flags, *, force: bool) -> None:
-    """Remove a dead run's lock; with ``force``, end the run that holds it.
+#: What became of a lock, by the frame that the host answers with.
+_SAID = {
+    "free": "no lock",
+    "stale": "a dead run's lock: removed",
+    "ended": "the run that held the lock: ended",
+}
+
+
+def unlock(project: Project, flags: Flags, *, force: bool) -> bool:
+    """Remove dead runs' locks; with ``force``, end the runs that hold them.
+
+    Returns:
+        Whether no host is locked any more; of the others, the user has been told.
 
     Raises:
-        RolecallError: a living run holds the lock and ``force`` was not given.
+        RolecallError: there is one host, and it could not be asked.
     """
-    for session, opened in project.look(flags, what=lambda _: []):
+    from rolecall.output.errors import present
+
+    def question(session: Session, _: Opened) -> dict[str, str]:
         script = f"rc_force={'yes' if force else 'no'}\n{_UNLOCK}"
-        said = {part.frame.kind: part.text for part in parts(session.exchange(script))}
-        name = opened.host.name
+        return {part.frame.kind: part.text for part in parts(session.exchange(script))}
+
+    answers, errors = project.ask(flags, question)
+    for name, said in answers.items():
         if "held" in said:
-            error = locked_error(name, said["held"])
-            raise RolecallError(error.message, "./inv unlock --force ends that run")
-        what = {"free": "no lock", "stale": "a dead run's lock: removed", "ended": "run ended"}
-        print(f"{name}: {next(text for kind, text in what.items() if kind in said)}")
+            end = words(["./inv", "unlock", "--hosts", name, "--force"])
+            errors[name] = RolecallError(
+                locked_error(name, said["held"]).message, f"{end} ends that run"
+            )
+        else:
+            print(f"{name}: {next(text for kind, text in _SAID.items() if kind in said)}")
+    for error in errors.values():
+        present(error)
+    return not errors

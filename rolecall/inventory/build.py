@@ -125,7 +125,7 @@ class Builder:
                 group.files = variable_layers(folder / "group_vars", group.name)
             for host in [*self.hosts.values(), *implicit.values()]:
                 host.files = variable_layers(folder / "host_vars", host.name)
-        return Inventory(self.groups, self.hosts, implicit)
+        return Inventory(self.groups, self.hosts, implicit, folder)
 
     def _way_up(self, start: str, goal: str) -> list[str]:
         """The groups from ``goal`` down to ``start`` and back, or nothing."""

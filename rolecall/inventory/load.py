@@ -16,9 +16,9 @@ from rolecall.inventory.model import Inventory
 from rolecall.inventory.program import TIMEOUT, is_program, read_program
 from rolecall.inventory.variables import SUFFIXES, read_data
 
-#: What lies in an inventory's folder and is none, by Ansible's defaults.
+#: What lies in an inventory's folder and is none, by Ansible's defaults; and its hosts' keys.
 _IGNORED = re.compile(
-    r"^\.|^(?:host_vars|group_vars|vars_plugins)$"
+    r"^\.|^(?:host_vars|group_vars|vars_plugins|known_hosts)$"
     r"|(?:\.pyc|\.pyo|\.swp|\.bak|~|\.rpm|\.md|\.txt|\.rst|\.orig|\.cfg|\.retry)$"
 )
 

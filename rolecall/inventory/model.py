@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from rolecall.errors import ConfigError
@@ -86,12 +87,13 @@ class Inventory:
     """All groups and hosts of one inventory.
 
     ``implicit`` are the names of this machine that the inventory does not list, see
-    :data:`LOCALHOST`.
+    :data:`LOCALHOST`. ``folder`` is where its files lie; None for hosts given as a list.
     """
 
     groups: dict[str, Group]
     hosts: dict[str, InventoryHost]
     implicit: dict[str, InventoryHost] = field(default_factory=dict)
+    folder: Path | None = None
 
     def host(self, name: str) -> InventoryHost:
         """A host by its name, listed or implicit.

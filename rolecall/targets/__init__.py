@@ -7,8 +7,23 @@ of one POSIX shell.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """Signs of life of the controller, for a host that may lose it without being told.
+
+    Attributes:
+        every: seconds between two of them.
+        patience: seconds without one after which a shell that holds the lock gives it up. The
+            step that it runs and detached jobs go on.
+    """
+
+    every: float
+    patience: int
 
 
 class Channel(Protocol):
@@ -31,6 +46,10 @@ class Target(Protocol):
     """One place that Rolecall converges."""
 
     name: str
+
+    @property
+    def pulse(self) -> Pulse | None:
+        """The signs of life to send; None where a shell always notices the controller's end."""
 
     def open_shell(self) -> Channel:
         """Start a POSIX shell. Raises ``UnreachableError``."""

@@ -78,6 +78,9 @@ class LocalChannel:
 class LocalTarget:
     """Converges the machine Rolecall runs on, as the current user."""
 
+    #: The end of the controller closes the pipes to its shell.
+    pulse = None
+
     def __init__(self, name: str = "localhost", shell: str = "/bin/sh") -> None:
         self.name = name
         self._shell = shell

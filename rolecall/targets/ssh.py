@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import shlex
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import paramiko
 from fabric import Config, Connection
 
 from rolecall.errors import RolecallError, UnreachableError
 from rolecall.shell import decode, encode, quote
-from rolecall.targets.hostkeys import KnownHost, changed_key, verify_host_keys
+from rolecall.targets import Pulse
+from rolecall.targets.hostkeys import SYSTEM, USER, KnownHosts, ShownKey, Verify, trust_command
+from rolecall.targets.prompt import prompt_transport
 from rolecall.targets.tunnel import tunnel
 from rolecall.targets.upload import upload
 
@@ -54,11 +59,13 @@ class Address:
         host: a name of ssh_config, a host name or an address.
         key_files: private keys to try, besides the agent's and the usual ones.
         known_hosts: files with accepted host keys, besides the user's own.
+        kept_keys: the file that belongs to the inventory; it counts as well, if it exists.
         password: for the login; never shown.
         passphrase: of the key files; never shown.
         ssh_config: the file to read in place of the user's and the system's.
         proxy_jump: hosts to go through, ``user@host:port`` with commas, in place of ssh_config's.
         proxy_command: a command whose standard streams are the connection, likewise.
+        trust: the command that accepts the host's key, for messages; empty: that of ``./inv``.
         patience: how long to wait.
     """
 
@@ -67,11 +74,13 @@ class Address:
     user: str | None = None
     key_files: tuple[str, ...] = ()
     known_hosts: tuple[Path, ...] = ()
+    kept_keys: Path | None = None
     password: str | None = field(default=None, repr=False)
     passphrase: str | None = field(default=None, repr=False)
     ssh_config: Path | None = None
     proxy_jump: str | None = None
     proxy_command: str | None = None
+    trust: str = ""
     patience: Patience = field(default_factory=Patience)
 
 
@@ -167,8 +176,16 @@ class SshTarget:
     def __init__(self, name: str, address: Address) -> None:
         self.name = name
         self.patience = address.patience
+        self.kept_keys = address.kept_keys
+        self.trust = address.trust or trust_command(name)
         self._address = address
         self._connection: Connection | None = None
+
+    @property
+    def pulse(self) -> Pulse:
+        """The host waits a little longer than the controller waits for the host."""
+        every = self.patience.keepalive
+        return Pulse(every, math.ceil(self.patience.lost) + every)
 
     @property
     def login(self) -> str:
@@ -250,32 +267,49 @@ class SshTarget:
         with tunnel(self._transport(), port) as address:
             yield address
 
-    def shown_key(self) -> KnownHost:
-        """The key that the host shows, for the user to compare; nothing is trusted by asking.
+    def shown_keys(self) -> Iterator[tuple[ShownKey, KnownHosts]]:
+        """The keys that jump hosts and then the host show, and what is known so far.
+
+        Nothing is trusted by asking: to go on behind a jump host, its key has to be known by
+        then.
 
         Raises:
-            UnreachableError: it shows none.
+            UnreachableError: one shows none, or is not known when it has to be passed.
         """
         connection = self._described()
         try:
-            if isinstance(connection.gateway, Connection):
-                self._verify(connection.gateway)
-            sock = (
-                connection.open_gateway()
-                if connection.gateway
-                else socket.create_connection(
-                    (connection.host, connection.port), self.patience.connect
-                )
-            )
-            with paramiko.Transport(sock) as transport:
-                transport.start_client(timeout=self.patience.connect)
-                key = transport.get_remote_server_key()
-        except (OSError, paramiko.SSHException, EOFError) as error:
-            raise self._unreachable(connection, error) from error
+            for hop in _hops(connection):
+                known = self._verify(hop)
+                yield self._shown_key(hop, known), known
         finally:
-            if isinstance(connection.gateway, Connection):
-                connection.gateway.close()
-        return KnownHost.of(connection.host, connection.port, key)
+            for hop in _hops(connection):
+                hop.close()
+
+    def _shown_key(self, hop: Connection, known: KnownHosts) -> ShownKey:
+        for way in _hops(hop)[:-1]:
+            self._verify(way)  # it may have been accepted meanwhile
+            self._open(way)
+        name = _known_name(hop)
+        try:
+            sock = (
+                hop.open_gateway()
+                if hop.gateway
+                else socket.create_connection((hop.host, hop.port), self.patience.connect)
+            )
+            with _transport(sock, known.algorithms(name)) as transport:
+                transport.banner_timeout = self.patience.connect
+                transport.start_client(timeout=self.patience.connect)
+                return ShownKey.of(name, transport.get_remote_server_key())
+        except (OSError, paramiko.SSHException, EOFError) as error:
+            raise self._unreachable(hop, error) from error
+
+    def connect(self) -> Connection:
+        """A connection of fabric that is open and whose host is verified, for its owner to close.
+
+        Raises:
+            UnreachableError: it cannot be made.
+        """
+        return self._connect()
 
     def disconnect(self) -> None:
         """Close the connection."""
@@ -314,6 +348,7 @@ class SshTarget:
             "passphrase": address.passphrase,
             "banner_timeout": self.patience.connect,
             "auth_timeout": max(self.patience.connect, 30),
+            "transport_factory": prompt_transport,
         }
         target = Connection(
             address.host,
@@ -326,7 +361,7 @@ class SshTarget:
 
         def hop(where: str, gateway: Connection | None) -> Connection:
             # False: none at all; fabric would look for one of its own.
-            return Connection(
+            return _Jump(
                 where,
                 config=config.clone(),
                 gateway=gateway or False,
@@ -349,52 +384,67 @@ class SshTarget:
                     f"{self.name}: the private key {key} does not exist",
                     "correct ansible_ssh_private_key_file in the inventory, or the option -i",
                 )
-        self._verify(connection)
+        hops = _hops(connection)
         try:
-            connection.open()
-        except (OSError, paramiko.SSHException, EOFError) as error:
-            connection.close()
-            raise self._unreachable(connection, error) from error
-        transport = connection.transport
-        assert transport is not None
-        transport.set_keepalive(self.patience.keepalive)
-        first = connection
-        while isinstance(first.gateway, Connection):
-            first = first.gateway
-        _give_up_after(self.patience.lost, first.transport.sock)
+            for hop in hops:
+                self._verify(hop)
+                self._open(hop)
+        except BaseException:
+            for hop in reversed(hops):
+                hop.close()
+            raise
+        connection.transport.set_keepalive(self.patience.keepalive)
+        _give_up_after(self.patience.lost, hops[0].transport.sock)
         return connection
 
-    def _verify(self, connection: Connection) -> None:
-        """Fabric accepts any key by default; this and every jump host on the way must not."""
-        named = connection.ssh_config.get("userknownhostsfile", "").split()
-        files = [*self._address.known_hosts, *(Path(name).expanduser() for name in named)]
-        verify_host_keys(connection.client, self.name, files)
-        gateway = connection.gateway
-        if isinstance(gateway, Connection):
-            self._verify(gateway)
+    def _open(self, hop: Connection) -> None:
+        """Open a connection whose jump hosts are open."""
+        try:
+            hop.open()
+        except (OSError, paramiko.SSHException, EOFError) as error:
+            raise self._unreachable(hop, error) from error
+
+    def _verify(self, hop: Connection) -> KnownHosts:
+        """Let a host pass by its known key alone; fabric's default accepts any."""
+        known = KnownHosts.read(self._known_hosts_files(hop))
+        name = _known_name(hop)
+        hop.client.set_missing_host_key_policy(Verify(known, name, self.name, self.trust))
+        hop.connect_kwargs["transport_factory"] = partial(
+            _transport, algorithms=known.algorithms(name)
+        )
+        return known
+
+    def _known_hosts_files(self, hop: Connection) -> list[Path]:
+        """The inventory's files, those that ssh_config names, and the usual ones."""
+        kept = self._address.kept_keys
+        files = [*([kept] if kept else []), *self._address.known_hosts]
+        for option, usual in (("userknownhostsfile", USER), ("globalknownhostsfile", SYSTEM)):
+            files += [*map(Path, hop.ssh_config.get(option, "").split()), *usual]
+        return files
 
     def _unreachable(self, connection: Connection, error: Exception) -> UnreachableError:
         """What went wrong on the way, in words a user can act on."""
-        where = f"{self.name} ({connection.user}@{connection.host}:{connection.port})"
-        if isinstance(error, paramiko.BadHostKeyException):
-            hop = connection
-            while hop.host != error.hostname and isinstance(hop.gateway, Connection):
-                hop = hop.gateway
-            return changed_key(self.name, KnownHost.of(hop.host, hop.port, error.key), error)
+        account = f"{connection.user}@{connection.host}:{connection.port}"
+        jump = isinstance(connection, _Jump)
+        where = f"{self.name} ({account})" if self.name != account else account
+        if jump:
+            where = f"{account}, on the way to {self.name},"
         if isinstance(error, paramiko.PasswordRequiredException):
             return UnreachableError(
-                f"{where}: the private key has a passphrase", "add it to the agent: ssh-add FILE"
+                f"{where}: the private key has a passphrase",
+                "add it to the agent (ssh-add FILE), or ./fab --prompt-for-passphrase",
             )
         if isinstance(error, paramiko.AuthenticationException):
             return UnreachableError(
                 f"{where} refused the login: {_said(error)}",
-                "name the key in the inventory (ansible_ssh_private_key_file), add it to the "
-                "agent (ssh-add), or check the user and the password",
+                "check the user and the key: ansible_user and ansible_ssh_private_key_file in the "
+                "inventory, -i KEY of ./fab, or ssh-add KEY",
             )
         if isinstance(error, socket.gaierror):
             return UnreachableError(
                 f"{self.name}: no address is known for {connection.host}",
-                "correct the name, or give ansible_host in the inventory",
+                "correct the name, or give the address: ansible_host in the inventory, or HostName "
+                "in ssh_config",
             )
         if isinstance(error, TimeoutError) or str(error).startswith(_SILENT):
             return UnreachableError(
@@ -404,6 +454,35 @@ class SshTarget:
         return UnreachableError(
             f"{where} cannot be reached: {_said(error)}", f"try: ssh {self.login}"
         )
+
+
+class _Jump(Connection):  # type: ignore[misc]
+    """A host on the way to the one that is meant."""
+
+
+def _hops(connection: Connection) -> list[Connection]:
+    """The jump hosts of a connection, in their order, and itself."""
+    hops = [connection]
+    while isinstance(hops[0].gateway, Connection):
+        hops.insert(0, hops[0].gateway)
+    return hops
+
+
+def _known_name(hop: Connection) -> str:
+    """The host as known_hosts names it."""
+    if alias := hop.ssh_config.get("hostkeyalias", ""):
+        return str(alias).lower()
+    host = str(hop.host).lower()
+    return host if hop.port == 22 else f"[{host}]:{hop.port}"
+
+
+def _transport(sock: Any, algorithms: Sequence[str] = (), **options: Any) -> paramiko.Transport:
+    """A transport that asks first for a host key of one of ``algorithms``: those that are known."""
+    made = prompt_transport(sock, **options)
+    allowed = made.get_security_options()
+    first = [name for name in algorithms if name in allowed.key_types]
+    allowed.key_types = [*first, *(name for name in allowed.key_types if name not in first)]
+    return made
 
 
 def _chain(

@@ -59,7 +59,8 @@ class TestHostKeys:
         said = refused(own_sshd.target("gpu-1"))
         assert "THE KEY OF gpu-1 HAS CHANGED" in said
         assert known in said and fingerprint(own_sshd.folder / "host_key.pub") in said
-        assert f"ssh-keygen -R '[127.0.0.1]:{own_sshd.port}'" in said
+        assert f"{own_sshd.known_hosts}:1" in said
+        assert "./inv trust --hosts gpu-1 --replace" in said
 
     def test_a_known_hosts_file_may_be_hashed(self, sshd: Sshd, tmp_path: Path) -> None:
         hashed = tmp_path / "hashed"
@@ -75,27 +76,79 @@ class TestHostKeys:
         self, sshd: Sshd, tmp_path: Path
     ) -> None:
         file = tmp_path / "inventory" / "known_hosts"
-        shown = sshd.target(known_hosts=()).shown_key()
+        ((shown, known),) = sshd.target(known_hosts=()).shown_keys()
         assert shown.fingerprint == fingerprint(sshd.folder / "host_key.pub")
-        assert not file.exists()
-        shown.accept(file)
+        assert known.judge(shown).verdict == "unknown" and not file.exists()
         shown.accept(file)
         assert file.read_text() == sshd.known_hosts.read_text()
         assert opens(sshd.target(known_hosts=(file,)))
 
-    def test_accepting_replaces_an_old_key_and_keeps_other_lines(
-        self, own_sshd: Sshd, tmp_path: Path
+    def test_in_a_hashed_file_the_accepted_key_is_hashed_and_other_lines_stay(
+        self, sshd: Sshd, tmp_path: Path
     ) -> None:
         file = tmp_path / "known_hosts"
-        file.write_bytes(own_sshd.known_hosts.read_bytes())
+        file.write_text(f"other {sshd.public_host_key}")
         subprocess.run(["ssh-keygen", "-H", "-f", file], check=True, capture_output=True)
-        file.write_text(f"# a remark\n{file.read_text()}other ssh-ed25519 AAAA\n")
-        own_sshd.new_host_key()
-        own_sshd.target().shown_key().accept(file)
-        lines = file.read_text().splitlines()
-        assert lines[:2] == ["# a remark", "other ssh-ed25519 AAAA"]
-        assert lines[2:] == [f"[127.0.0.1]:{own_sshd.port} {own_sshd.public_host_key}"]
-        assert opens(own_sshd.target(known_hosts=(file,)))
+        before = file.read_text().rstrip("\n")
+        file.write_text(before)  # without a newline at its end
+        ((shown, _),) = sshd.target(known_hosts=()).shown_keys()
+        shown.accept(file)
+        assert file.read_text().startswith(f"{before}\n|1|")
+        assert "127.0.0.1" not in file.read_text()
+        assert opens(sshd.target(known_hosts=(file,)))
+
+    @pytest.mark.parametrize(
+        ("line", "verdict"),
+        [
+            ("[127.0.0.1]:{port} {key}", "known"),
+            ("127.0.0.1 {key}", "known"),  # of the host, whatever its port, as ssh has it
+            ("gpu-9,[127.0.0.1]:{port} {key} a comment", "known"),
+            ("[127.0.0.*]:{port} {key}", "known"),
+            ("[127.0.0.*]:*,![127.0.0.1]:{port} {key}", "unknown"),
+            ("[127.0.0.1]:1{port} {key}", "unknown"),
+            ("# [127.0.0.1]:{port} {key}", "unknown"),
+            ("@cert-authority [127.0.0.1]:{port} {key}", "unknown"),
+            ("@revoked * {key}", "revoked"),
+            ("[127.0.0.1]:{port} {key}\n@revoked [127.0.0.1]:{port} {key}", "revoked"),
+            ("[127.0.0.1]:{port} {other}", "changed"),
+            ("[127.0.0.1]:{port} ssh-rsa AAAAB3NzaC1yc2E=", "changed"),
+            ("[127.0.0.1]:{port} {other}\n[127.0.0.1]:{port} {key}", "known"),
+            ("[127.0.0.1]:{port} ssh-ed25519", "unknown"),
+        ],
+    )
+    def test_lines_mean_what_they_mean_to_ssh(
+        self, sshd: Sshd, tmp_path: Path, line: str, verdict: str
+    ) -> None:
+        file = tmp_path / "known_hosts"
+        other = make_key(tmp_path / "other").with_suffix(".pub").read_text()
+        text = line.format(port=sshd.port, key=sshd.public_host_key, other=other.strip())
+        file.write_text(f"\n{text}\n")
+        target = sshd.target("gpu-1", known_hosts=(file,))
+        ((shown, known),) = target.shown_keys()
+        assert known.judge(shown).verdict == verdict
+        if verdict == "known":
+            assert opens(target)
+        else:
+            said = refused(target)
+            assert {"unknown": "not known", "changed": "CHANGED", "revoked": "REVOKED"}[
+                verdict
+            ] in said
+
+    def test_it_is_asked_for_the_kind_of_key_that_is_known(self, tmp_path: Path) -> None:
+        folder = tmp_path / "sshd"
+        folder.mkdir(mode=0o700)
+        rsa = make_key(folder / "rsa", "rsa")
+        server = Sshd(folder, extra=(f"HostKey {rsa}",)).start()
+        try:
+            key = " ".join((folder / "rsa.pub").read_text().split()[:2])
+            server.known_hosts.write_text(f"[127.0.0.1]:{server.port} {key}\n")
+            assert opens(server.target())
+        finally:
+            server.stop()
+
+    def test_a_file_that_cannot_be_read_is_no_reason_to_go_on(self, sshd: Sshd) -> None:
+        file = Path("/proc/self/mem")  # its first page: not even for root
+        assert f"{file} cannot be read" in refused(sshd.target(known_hosts=(file,)))
 
 
 class TestCredentials:
@@ -313,8 +366,10 @@ class TestSshConfig:
         program.write_text(CARRY)
         used = tmp_path / "used"
         command = f"{sys.executable} {program} {sshd.port} {used}"
-        assert opens(sshd.target(proxy_command=command))
-        assert used.exists()
+        target = sshd.target(proxy_command=command)
+        assert opens(target) and used.exists()
+        ((shown, known),) = target.shown_keys()
+        assert known.judge(shown).verdict == "known"
 
 
 #: What netcat does, for machines without one.
