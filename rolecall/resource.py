@@ -197,6 +197,13 @@ class Resource(ABC):
         """Texts to show line by line under ``--diff``."""
         return ()
 
+    def thorough(self) -> Resource:
+        """The same resource with a probe that reads contents, where it usually trusts times.
+
+        ``--verify-hashes`` asks for it.
+        """
+        return self
+
     def reads(self) -> frozenset[str]:
         """Claims the probe depends on: paths, ``kind:name`` keys, ``path/**`` for a tree."""
         return frozenset({EVERYTHING})

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
-import platform
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from rolecall.errors import ConfigError, RolecallError, UnreachableError
 from rolecall.events import (
+    Connecting,
     HostDone,
     HostStarted,
     Message,
@@ -24,11 +22,12 @@ from rolecall.events import (
     Stream,
     TextDiff,
 )
-from rolecall.facts import SCRIPT as FACTS_SCRIPT
+from rolecall.facts import READS as FACTS_READS
 from rolecall.facts import Facts, FactsCache
-from rolecall.lock import LOCK_POLL, LockHolder, locked_error
+from rolecall.facts import script as facts_script
+from rolecall.lock import LOCK_POLL, RELEASE, LockHolder, locked_error, signature
 from rolecall.loop.answers import Answers, parts
-from rolecall.loop.converge import Convergence, mask, probe
+from rolecall.loop.converge import Closing, Convergence, mask, probe
 from rolecall.loop.plan import Prediction, Step, first_refusal, not_begun, predict
 from rolecall.loop.preview import text_diffs
 from rolecall.loop.scripts import Dialect, Group, Numbered, definitions, dialect, probe_batch
@@ -37,17 +36,23 @@ from rolecall.role import Host, Role
 from rolecall.rollout import Rollout
 from rolecall.session import Session
 from rolecall.settings import RunnerSettings, Settings
+from rolecall.shell import quote
 from rolecall.sudo import SudoPassword
 from rolecall.targets import Target
+from rolecall.turns import SideBySide
 
 
 @dataclass(frozen=True)
 class HostPlan:
-    """One host of a run: how to reach it, what its settings are, how to become root there."""
+    """One host of a run: how to reach it, what its settings are, how to become root there.
+
+    ``facts`` are the texts that ask for the facts which the project's roles bring.
+    """
 
     target: Target
     settings: dict[str, Settings]
     sudo_password: SudoPassword | None = None
+    facts: tuple[str, ...] = ()
 
     @property
     def home(self) -> str:
@@ -92,6 +97,18 @@ def declare(roles: Sequence[Role[Any]]) -> Declare:
     return resources
 
 
+def thorough(what: Declare) -> Declare:
+    """The same resources, with probes that read contents where they usually trust times."""
+
+    def resources(host: Host) -> list[tuple[str, Resource | Skip]]:
+        return [
+            (role, item.thorough() if isinstance(item, Resource) else item)
+            for role, item in what(host)
+        ]
+
+    return resources
+
+
 def new_run_id() -> str:
     """A name for a run that sorts by time: ``20261122-131203-4f2a``."""
     return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
@@ -99,10 +116,16 @@ def new_run_id() -> str:
 
 @dataclass(frozen=True)
 class HostResult:
-    """What came of one host: how roles see it (None if it never answered) and its session."""
+    """What came of one host.
+
+    Attributes:
+        host: how roles see it; None if it never answered.
+        defect: an exception that nobody foresaw.
+    """
 
     target: Target
     host: Host | None
+    defect: Exception | None = None
 
 
 #: What the canary must pass besides its own run; raises ``RolecallError`` if it does not.
@@ -121,49 +144,70 @@ def run_hosts(
 ) -> list[HostResult]:
     """Run on every host, wave by wave; a host that fails never hides or stops another.
 
-    Hosts that get no turn because too many failed, or because the canary did, are reported as
-    ``skipped``.
+    Hosts that get no turn because too many failed, because the canary did, or because of an
+    interrupt, are reported as ``skipped``. The results are in the order of ``plans``.
+
+    Raises:
+        KeyboardInterrupt: after the hosts were let go; detached jobs go on.
+        ConfigError: there is one host, and its roles cannot be had there.
+        Exception: a defect showed on a host; the others of its wave came to their end.
     """
     names = tuple(plan.target.name for plan in plans)
     by_name = {plan.target.name: plan for plan in plans}
     waves = rollout.waves(names)
     stream.emit(RunStarted("", run_id, options.task, options.check, names))
-    results: list[HostResult] = []
+    results: dict[str, HostResult] = {}
+    begun: set[str] = set()
     stopped = ""
-    for number, wave in enumerate(waves):
-        runs = [HostRun(by_name[name], what, options, stream, cache, run_id) for name in wave]
-        if not stopped:
-            results += _run_wave(runs, rollout, stream)
+    try:
+        for number, wave in enumerate(waves):
+            if stopped:
+                break
+            runs = [
+                HostRun(by_name[name], what, options, stream, cache, run_id, len(names) == 1)
+                for name in wave
+            ]
+            for result in _run_wave(runs, rollout, stream, begun):
+                results[result.target.name] = result
+            if defect := next((r.defect for r in results.values() if r.defect), None):
+                stopped = "after a defect showed"
+                raise defect
             stopped = _why_stop(rollout, stream.recap)
             if rollout.canary and number == 0 and not stopped:
-                stopped = _canary_trouble(results[0], stream, gate)
-        for name in wave:
-            if name not in {result.target.name for result in results}:
+                stopped = _canary_trouble(results[rollout.canary], stream, gate)
+    except KeyboardInterrupt:
+        stopped = "interrupted before its turn"
+        raise
+    finally:
+        for name in names:
+            if stopped and name not in begun:
                 stream.emit(ResourceDone(name, "", "host", "skipped", reason=stopped))
-    return results
+    return [results[name] for name in names if name in results]
 
 
-def _run_wave(runs: Sequence[HostRun], rollout: Rollout, stream: Stream) -> list[HostResult]:
+def _run_wave(
+    runs: Sequence[HostRun], rollout: Rollout, stream: Stream, begun: set[str]
+) -> list[HostResult]:
     """Run hosts side by side; once too many have failed, those that have not begun do not."""
 
-    def turn(run: HostRun) -> HostResult | None:
-        return None if _why_stop(rollout, stream.recap) else run.guarded()
+    def said(names: Sequence[str]) -> None:
+        hosts = f"letting go of {', '.join(names)}; " if names else ""
+        jobs = "detached jobs go on; Ctrl-C again leaves at once"
+        stream.emit(Message("", f"interrupted: {hosts}{jobs}", "warning"))
 
-    with ThreadPoolExecutor(max_workers=max(1, min(rollout.forks, len(runs)))) as pool:
-        futures = [pool.submit(turn, run) for run in runs]
-        try:
-            return [result for future in futures if (result := future.result())]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # hosts that have not begun do not
-            for run in runs:
-                run.interrupt()
-            raise
+    try:
+        return SideBySide(
+            runs, rollout.forks, lambda: not _why_stop(rollout, stream.recap), said
+        ).run()
+    finally:
+        begun.update(run.name for run in runs if run.begun)
 
 
 def _why_stop(rollout: Rollout, recap: Recap) -> str:
-    failed = [name for name, counts in recap.hosts.items() if counts.failed or counts.unreachable]
+    failed = [name for name, counts in recap.hosts.items() if counts.bad]
     if rollout.stops_after(len(failed)):
-        return f"after {', '.join(failed)} failed (--max-fail {rollout.max_fail})"
+        who = ", ".join(failed) if len(failed) <= 3 else f"{len(failed)} hosts"
+        return f"after {who} failed (--max-fail {rollout.max_fail})"
     return ""
 
 
@@ -192,6 +236,7 @@ class HostRun:
         stream: Stream,
         cache: FactsCache,
         run_id: str,
+        alone: bool = True,
     ) -> None:
         self._plan = plan
         self._what = what
@@ -199,31 +244,48 @@ class HostRun:
         self._stream = stream
         self._cache = cache
         self._run_id = run_id
+        self._alone = alone
         self._session: Session | None = None
         self._interrupted = False
+        self._over = False
         self._host: Host | None = None
-        self._name = plan.target.name
+        self.name = self._name = plan.target.name
+        self.begun = False
 
-    def guarded(self) -> HostResult:
-        """Run, and turn what goes wrong into events of this host."""
+    def run(self) -> HostResult:
+        """Run, and turn what goes wrong into events of this host.
+
+        Raises:
+            BrokenPipeError: nobody reads the output any more.
+            ConfigError: the roles cannot be had there, and this is the only host.
+            UnreachableError: the run was interrupted.
+        """
+        self.begun = True
         started = time.monotonic()
         error: RolecallError | None = None
+        defect: Exception | None = None
         try:
             self._run()
-        except ConfigError:
+        except BrokenPipeError:
+            self.interrupt()
             raise
-        except UnreachableError as caught:
-            if self._interrupted:
+        except RolecallError as caught:
+            if self._interrupted or (self._alone and isinstance(caught, ConfigError)):
                 raise
             error = caught
-            self._failed("unreachable", caught)
-        except RolecallError as caught:
-            error = caught
-            self._failed("failed", caught)
-        except BaseException:  # nobody reads the output any more, or a defect: stop at once
+            unreachable = isinstance(caught, UnreachableError)
+            self._failed("unreachable" if unreachable else "failed", caught)
+        except Exception as caught:
+            if self._interrupted:
+                raise
+            defect = caught
+            error = RolecallError(f"unexpected {type(caught).__name__}: {caught}")
+            self._failed("failed", error)
+        except BaseException:
             self.interrupt()
             raise
         finally:
+            self._over = True
             if self._session:
                 self._session.close()
         exchanges = self._session.exchanges if self._session else 0
@@ -236,12 +298,14 @@ class HostRun:
                 error.hint if error else "",
             )
         )
-        return HostResult(self._plan.target, self._host)
+        return HostResult(self._plan.target, self._host, defect)
 
     def interrupt(self) -> None:
         """Let go of the host: its lock is given up, detached jobs go on."""
         self._interrupted = True
-        if self._session:
+        if self._plan.sudo_password:
+            self._plan.sudo_password.withdraw()
+        if self._session and not self._over:
             self._session.interrupt()
 
     def _failed(self, outcome: Outcome, error: RolecallError) -> None:
@@ -250,23 +314,37 @@ class HostRun:
         )
 
     def _run(self) -> None:
-        self._session = Session(self._plan.target)
+        self._stream.emit(Connecting(self._name))
+        self._session = Session(self._plan.target, self._plan.sudo_password, self._stream.paused)
+        if self._interrupted:  # while it was being connected to
+            raise UnreachableError(f"{self._name}: interrupted")
         opening = Opening(self._session, self._plan, self._what, self._cache, self._run_id)
         deadline = time.monotonic() + self._options.lock_wait
-        waiting = False
         opened = opening.ask()
-        while opened.locked_by and not self._options.check:
+        if not self._options.check:
+            opened = self._when_unlocked(opening, opened, deadline)
+        self._act(opening, opened, deadline)
+
+    def _when_unlocked(self, opening: Opening, opened: Opened, deadline: float) -> Opened:
+        """Wait for the host's lock, or take it from a run that is dead."""
+        seen = ""
+        while opened.locked_by:
             error = locked_error(self._name, opened.locked_by)
+            said = f"waiting: {error.message}"
+            if opened.locked_by != seen and opened.lock_is_dead:
+                opening.release(opened.locked_by)
+                deadline = max(deadline, time.monotonic() + RELEASE)
+                said = "taking over the lock of a run that is dead"
             if time.monotonic() >= deadline:
                 raise error
-            if not waiting:
-                self._stream.emit(Message(self._name, f"waiting: {error.message}", "warning"))
-            waiting = True
+            if opened.locked_by != seen:
+                self._stream.emit(Message(self._name, said, "warning"))
+            seen = opened.locked_by
             time.sleep(LOCK_POLL)
             opened = opening.ask()
-        self._act(opened, deadline)
+        return opened
 
-    def _act(self, opened: Opened, deadline: float) -> None:
+    def _act(self, opening: Opening, opened: Opened, deadline: float) -> None:
         assert self._session is not None
         self._host = opened.host
         self._stream.emit(HostStarted(self._name, len(opened.steps) + len(opened.skips)))
@@ -290,6 +368,7 @@ class HostRun:
             opened.dialect,
             self._stream.emit,
             deadline,
+            Closing(opening.facts_script, FACTS_READS, opening.remember),
         ).run()
 
     def _show_texts(self, opened: Opened) -> None:
@@ -330,6 +409,12 @@ class Opened:
     answers: dict[int, Observed]
     locked_by: str
 
+    @property
+    def lock_is_dead(self) -> bool:
+        """Whether the run that holds the lock is known to be dead."""
+        holder = LockHolder.parse(self.locked_by)
+        return holder is not None and holder.is_dead
+
 
 class Opening:
     """A run's first round trip: facts, the lock, and every probe.
@@ -345,7 +430,7 @@ class Opening:
         self._plan = plan
         self._what = what
         self._cache = cache
-        self._who = f"{_user()}@{platform.node()}"
+        self._who = signature()
         self._run_id = run_id
         session.tell(self._dialect(plan.home, is_root=True).opening())
 
@@ -366,15 +451,14 @@ class Opening:
             self._session.tell(definitions(item.resource for item in numbered))
             script, groups = probe_batch(numbered, self._dialect_for(assumed))
         answers = Answers(groups)
-        facts, locked_by = assumed, ""
-        for part in parts(self._session.exchange(f"{FACTS_SCRIPT}\n{script}")):
-            if part.frame.kind == "facts":
-                facts = Facts.parse(Observed.parse(part.text))
-            elif part.frame.kind == "lock":
-                locked_by = part.text
+        said: dict[str, str] = {}
+        for part in parts(self._session.exchange(f"{self.facts_script}\n{script}")):
+            if part.frame.kind in {"facts", "lock", "extra"}:
+                said[part.frame.kind] = part.text
             else:
                 answers.feed(part)
-        assert facts is not None
+        facts = _facts(said)
+        locked_by = said["lock"]
         held = LockHolder.parse(locked_by)
         if facts == assumed:
             observed = answers.complete([step.number for step in steps])
@@ -391,6 +475,20 @@ class Opening:
             locked_by if held else "",
         )
 
+    def remember(self, said: Mapping[str, str]) -> None:
+        """Keep the facts as they are after a run, so that the next one need not ask twice."""
+        self._cache.save(self._session.target.name, self._plan.home, _facts(said))
+
+    @property
+    def facts_script(self) -> str:
+        """Shell text that tells the host's facts."""
+        return facts_script(self._plan.facts)
+
+    def release(self, locked_by: str) -> None:
+        """Ask the shell of a dead run to give its lock up; what it runs comes to its end."""
+        for _ in self._session.exchange(f"rc_release {quote(locked_by)}"):
+            pass
+
     def _declared(self, facts: Facts) -> tuple[list[Step], list[tuple[str, Skip]]]:
         steps: list[Step] = []
         skips: list[tuple[str, Skip]] = []
@@ -401,7 +499,7 @@ class Opening:
                 steps.append(Step(number, role, item))
         password = self._plan.sudo_password
         as_root = any(step.resource.sudo or step.resource.probe_sudo for step in steps)
-        if password and as_root and not facts.is_root:
+        if password and not password.only_if_asked and as_root and not facts.is_root:
             self._session.tell(password.assignment())
         return steps, skips
 
@@ -412,21 +510,26 @@ class Opening:
         return self._dialect(facts.state_dir, is_root=facts.is_root)
 
     def _dialect(self, home: str, *, is_root: bool) -> Dialect:
-        return dialect(self._session.mark, home, self._run_id, self._who, is_root=is_root)
+        return dialect(
+            self._session.mark,
+            home,
+            self._run_id,
+            self._who,
+            is_root=is_root,
+            patience=self._session.patience,
+        )
+
+
+def _facts(said: Mapping[str, str]) -> Facts:
+    """Facts from what a host said, by frame."""
+    return Facts.parse(Observed.parse(said["facts"]), Observed.parse(said.get("extra", "")))
 
 
 @contextmanager
 def looking(plan: HostPlan, what: Declare, cache: FactsCache) -> Iterator[tuple[Session, Opened]]:
     """Open a host to read from it, without a run: its shell, and what its probes say."""
-    session = Session(plan.target)
+    session = Session(plan.target, plan.sudo_password)
     try:
         yield session, Opening(session, plan, what, cache, new_run_id()).ask()
     finally:
         session.close()
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

@@ -16,7 +16,7 @@ HELP = {
     "tags": "Only these roles, separated by commas.",
     "skip_tags": "All roles but these, separated by commas.",
     "set": "Override a setting: --set engine.max_batch_size=8 (any number of times).",
-    "hosts": "Which hosts: a pattern of the inventory. Default: localhost.",
+    "hosts": "Which hosts: a pattern of the inventory, @failed (left by the last run), or @FILE.",
     "inventory": "Another inventory: a file, a folder, a program, or hosts as 'a,b'.",
     "json": "One event a line, as JSON.",
     "verbose": "Show all output of what is applied, and every resource.",
@@ -25,6 +25,7 @@ HELP = {
     "serial": "Hosts of one wave, as 5 or 25%; the next begins when it is over.",
     "max_fail": "Begin no further host once more than this many have failed.",
     "canary": "This host goes first and must answer; only then do the others begin.",
+    "verify_hashes": "Read every file of artifacts in full, and repair those that were damaged.",
     "detailed_exitcode": "End with 2 when something changed or would change, else 0.",
 }
 
@@ -49,12 +50,22 @@ class Flags:
     verbose: bool = False
     lock_wait: str = "0"
     detailed_exitcode: bool = False
+    verify_hashes: bool = False
     forks: int = 10
     serial: str = ""
     max_fail: int = -1
     canary: str = ""
     fab_hosts: tuple[str, ...] = ()
     login: Login = field(default_factory=Login)
+
+    def again(self, task: str) -> str:
+        """The command that does ``task`` where it is still to be done."""
+        from rolecall.shell import quote
+
+        inventory = f" --inventory {quote(self.inventory)}" if self.inventory else ""
+        if self.fab_hosts:
+            return f"./fab -H @failed {task}{inventory}"
+        return f"./inv {task} --hosts @failed{inventory}"
 
     @property
     def lock_wait_seconds(self) -> float:

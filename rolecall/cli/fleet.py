@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import invoke
+from invoke.exceptions import Exit
 
 from rolecall.cli.flags import from_arguments
 from rolecall.cli.program import RolecallTask
@@ -20,14 +21,29 @@ def fleet_tasks(project: Project) -> list[RolecallTask]:
 def trust_task(project: Project) -> RolecallTask:
     """``trust --hosts NAME``."""
 
-    @task(help={"yes": "Do not ask; the fingerprint was compared already."})
-    def trust(_: invoke.Context, hosts: str = "", inventory: str = "", yes: bool = False) -> None:
-        """Show the SSH key of a host and accept it."""
+    @task(
+        help={
+            "yes": "Do not ask; the fingerprint was compared already.",
+            "replace": "Accept a key that has changed, and forget the old one.",
+            "shared": "Begin a file known_hosts beside the inventory, for all who use it.",
+        }
+    )
+    def trust(
+        _: invoke.Context,
+        hosts: str = "",
+        inventory: str = "",
+        set: Sequence[str] = (),  # noqa: A002
+        yes: bool = False,
+        replace: bool = False,
+        shared: bool = False,
+    ) -> None:
+        """Show the SSH key of a host, and of its jump hosts, and accept it."""
         from rolecall.cli.trust import trust as run
 
         flags = from_arguments(locals())
         with reported(project.state):
-            run(project, flags, ask=not yes)
+            if not run(project, flags, ask=not yes, replace=replace, shared=shared):
+                raise Exit(code=1)
 
     return trust
 
@@ -48,7 +64,8 @@ def unlock_task(project: Project) -> RolecallTask:
 
         flags = from_arguments(locals())
         with reported(project.state):
-            run(project, flags, force=force)
+            if not run(project, flags, force=force):
+                raise Exit(code=1)
 
     return unlock
 

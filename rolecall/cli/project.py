@@ -6,10 +6,10 @@ Heavy modules are imported inside functions: ``./inv --list`` pays for none of t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rolecall.cli.flags import Flags, choose_roles
 from rolecall.errors import ConfigError, RolecallError
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: Called after a run in which nothing failed, for each host: what to tell the user.
 After = Callable[["HostResult", "Stream", bool], None]
 
+A = TypeVar("A")
+
 DEFAULT_HOSTS = "localhost"
 
 
@@ -40,6 +42,11 @@ class Project:
     def state(self) -> Path:
         """The controller's own records: runs, facts of hosts, logs."""
         return self.root / ".rolecall"
+
+    @property
+    def failed(self) -> Path:
+        """The hosts that the last run left to be done, one a line: ``--hosts @failed``."""
+        return self.state / "failed"
 
     def inventory(self, flags: Flags) -> Inventory:
         """The inventory that the options name, or the project's own.
@@ -87,26 +94,44 @@ class Project:
         if flags.fab_hosts:
             from rolecall.cli.reach import add_unknown
 
-            return add_unknown(inventory, flags.fab_hosts)
-        names = inventory.match(flags.hosts or DEFAULT_HOSTS)
+            return add_unknown(inventory, self._named(flags.fab_hosts))
+        pattern = flags.hosts or DEFAULT_HOSTS
+        if "@" in pattern:
+            from rolecall.cli.again import with_files
+
+            names = with_files(inventory, pattern, self.failed).match(pattern)
+        else:
+            names = inventory.match(pattern)
         if not names:
             raise ConfigError(f"--hosts {flags.hosts!r} matches no host of the inventory")
         return inventory, names
 
+    def _named(self, given: Sequence[str]) -> list[str]:
+        """What ``fab -H`` names, with the hosts of ``@FILE`` in its place."""
+        from rolecall.cli.again import read_hosts
+
+        parts = [read_hosts(name, self.failed) if name[0] == "@" else [name] for name in given]
+        return [name for part in parts for name in part]
+
     def host_plans(self, flags: Flags) -> list[HostPlan]:
         """The chosen hosts, each with a way to reach it and its settings."""
-        from rolecall.cli.reach import sudo_password, target
+        from rolecall.cli.reach import question, sudo_password, target
         from rolecall.run import HostPlan
+        from rolecall.settings import RunnerSettings
 
         inventory, names = self._chosen(flags)
-        return [
-            HostPlan(
-                target(inventory, name, flags.login),
-                {role: value.settings for role, value in settings.items()},
-                sudo_password(inventory, name, flags.login),
-            )
-            for name, settings in self._resolved(inventory, names, flags).items()
-        ]
+        # Of every role, not only of the chosen: a role may rely on the facts of another.
+        facts = tuple(role.facts for role in self.load_roles() if role.facts)
+        asked = question(names, flags)
+        plans: list[HostPlan] = []
+        for name, resolved in self._resolved(inventory, names, flags).items():
+            settings = {role: value.settings for role, value in resolved.items()}
+            runner = settings["rolecall"]
+            assert isinstance(runner, RunnerSettings)
+            way = target(inventory, name, flags, runner)
+            password = sudo_password(inventory, name, flags, asked)
+            plans.append(HostPlan(way, settings, password, facts))
+        return plans
 
     def converge(
         self,
@@ -123,7 +148,7 @@ class Project:
         ``what`` declares the resources; without it, the chosen of ``roles`` do.
         """
         from rolecall.rollout import Rollout
-        from rolecall.run import Options, declare, new_run_id, run_hosts
+        from rolecall.run import Options, declare, new_run_id, run_hosts, thorough
 
         rollout = Rollout(
             flags.forks, flags.serial, flags.max_fail if flags.max_fail >= 0 else None, flags.canary
@@ -132,7 +157,11 @@ class Project:
         chosen = choose_roles(roles or self.roles, flags)
         host_plans = self.host_plans(flags) if plans is None else plans
         declared = what or declare(self.load_roles(chosen))
+        if flags.verify_hashes:
+            declared = thorough(declared)
         run_id = new_run_id()
+        if flags.check:
+            after = None  # it asks what the run has made
         with self.stream(flags, run_id) as stream:
             results = run_hosts(
                 host_plans,
@@ -145,9 +174,10 @@ class Project:
                 gate=(lambda result: after(result, stream, True)) if after else None,
             )
             recap = stream.recap
-            if after and not recap.failed and not flags.check:
-                for result in results:
-                    after(result, stream, bool(recap.of(result.target.name).changed))
+            if after:
+                passed = [result for result in results if not recap.of(result.target.name).bad]
+                rest = [result for result in passed if result.target.name != flags.canary]
+                _afterwards(after, rest, stream, flags.forks)
         if recap.failed:
             return 1
         return 2 if flags.detailed_exitcode and recap.changed else 0
@@ -163,12 +193,15 @@ class Project:
         """The event stream of one run, with the listeners the options ask for."""
         from invoke.exceptions import Exit
 
-        from rolecall.events import Stream
+        from rolecall.cli.again import Remaining
+        from rolecall.events import Remain, Stream
         from rolecall.output import Mode, listeners
         from rolecall.output.errors import present
 
         mode: Mode = "json" if flags.json else "auto"
-        stream = Stream(listeners(mode, int(flags.verbose), self.state / "runs", run_id))
+        remaining = Remaining(self.failed)
+        shown = listeners(mode, int(flags.verbose), self.state / "runs", run_id)
+        stream = Stream([remaining, *shown])
         try:
             yield stream
         except RolecallError as error:
@@ -176,17 +209,116 @@ class Project:
                 raise
             present(error, json=True)  # in front of the recap, which is the last line
             raise Exit(code=error.exit_code) from error
+        except KeyboardInterrupt as error:
+            if not (remaining.is_fleet and remaining.hosts):
+                raise
+            hint = flags.again(remaining.task)
+            raise Exit(f"interrupted\n  next: {hint}", code=130) from error
         finally:
+            with suppress(BrokenPipeError):
+                if remaining.is_fleet and remaining.hosts:
+                    stream.emit(Remain("", remaining.hosts, flags.again(remaining.task)))
             stream.finish()
 
-    def look(self, flags: Flags, what: Declare | None = None) -> Iterator[tuple[Session, Opened]]:
-        """Open each chosen host for reading, one after the other."""
+    def look(
+        self, flags: Flags, what: Declare | None = None, only: str = ""
+    ) -> Iterator[tuple[Session, Opened]]:
+        """Open each chosen host for reading, one after the other; or ``only`` one of them."""
         from rolecall.run import declare, looking
 
         declared = what or declare(self.load_roles(choose_roles(self.roles, flags)))
         for plan in self.host_plans(flags):
-            with looking(plan, declared, self.facts_cache()) as seen:
-                yield seen
+            if only in ("", plan.target.name):
+                with looking(plan, declared, self.facts_cache()) as seen:
+                    yield seen
+
+    def ask(
+        self, flags: Flags, question: Callable[[Session, Opened], A]
+    ) -> tuple[dict[str, A], dict[str, RolecallError]]:
+        """Ask all chosen hosts side by side; their answers, and the errors of the others.
+
+        Raises:
+            RolecallError: there is one host, and it could not be asked.
+        """
+        from rolecall.turns import SideBySide
+
+        plans = self.host_plans(flags)
+        asked = [_Asked(plan, question, self.facts_cache()) for plan in plans]
+        said = dict(SideBySide(asked, flags.forks).run())
+        answers: dict[str, A] = {}
+        errors: dict[str, RolecallError] = {}
+        for plan in plans:
+            answer = said[plan.target.name]
+            if not isinstance(answer, RolecallError):
+                answers[plan.target.name] = answer
+            elif len(plans) == 1:
+                raise answer
+            else:
+                errors[plan.target.name] = answer
+        return answers, errors
+
+
+class _Asked(Generic[A]):
+    """One host that is asked, side by side with others."""
+
+    def __init__(
+        self, plan: HostPlan, question: Callable[[Session, Opened], A], cache: FactsCache
+    ) -> None:
+        self.name = plan.target.name
+        self._plan = plan
+        self._question = question
+        self._cache = cache
+
+    def run(self) -> tuple[str, A | RolecallError]:
+        """Its answer, or why there is none."""
+        from rolecall.run import looking
+
+        try:
+            with looking(self._plan, lambda _: [], self._cache) as (session, opened):
+                return self.name, self._question(session, opened)
+        except RolecallError as error:
+            return self.name, error
+
+    def interrupt(self) -> None:
+        """It holds no lock and changes nothing: the connection ends with this process."""
+
+
+def _afterwards(after: After, results: Sequence[HostResult], stream: Stream, forks: int) -> None:
+    """Call ``after`` for each host; with several, what it raises is that host's failure."""
+    from rolecall.turns import SideBySide
+
+    if len(stream.recap.hosts) == 1:
+        for result in results:
+            after(result, stream, bool(stream.recap.of(result.target.name).changed))
+    elif results:
+        SideBySide([_Afterwards(after, result, stream) for result in results], forks).run()
+
+
+class _Afterwards:
+    """What follows one host's run, side by side with the other hosts'."""
+
+    def __init__(self, after: After, result: HostResult, stream: Stream) -> None:
+        self.name = result.target.name
+        self._after = after
+        self._result = result
+        self._stream = stream
+
+    def run(self) -> HostResult:
+        """Call it."""
+        from rolecall.events import ResourceDone
+
+        try:
+            self._after(self._result, self._stream, bool(self._stream.recap.of(self.name).changed))
+        except RolecallError as error:
+            self._stream.emit(
+                ResourceDone(
+                    self.name, "", "answer", "failed", reason=error.message, hint=error.hint
+                )
+            )
+        return self._result
+
+    def interrupt(self) -> None:
+        """A question is left alone."""
 
 
 @contextmanager

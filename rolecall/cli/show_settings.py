@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
 from rolecall.errors import ConfigError
-from rolecall.settings import Resolved, nearest
+from rolecall.settings import KeyPath, Resolved, Settings, nearest
 
 
 def show_settings(project: Project, role: str, flags: Flags) -> None:
@@ -29,16 +29,36 @@ def show_settings(project: Project, role: str, flags: Flags) -> None:
 def _print_role(host: str, name: str, resolved: Resolved) -> None:
     fields = type(resolved.settings).model_fields
     print(f"{name}  (on {host})" + ("" if fields else ": no settings"))
-    for field, info in fields.items():
-        value = getattr(resolved.settings, field)
-        origin = resolved.origin((field,))
+    _print_fields(name, resolved.settings, resolved, ())
+    print()
+
+
+def _print_fields(name: str, settings: Settings, resolved: Resolved, at: KeyPath) -> None:
+    """Each setting below ``at``; settings within settings one by one."""
+    for field, info in type(settings).model_fields.items():
+        value = getattr(settings, field)
+        if isinstance(value, Settings):
+            print(f"  {name}.{field}:")
+            _print_text(info)
+            _print_fields(f"{name}.{field}", value, resolved, (*at, field))
+            continue
+        origin = _origin(resolved, (*at, field))
         default = "required" if info.is_required() else f"default {_show(_default(info))}"
         print(f"  {name}.{field} = {_show(value)}")
         source = "" if origin == "default" else f"; set in {origin}"
         print(f"      {_type(info)}, {default}{source}")
-        for line in (info.description or "").splitlines():
-            print(f"      {line}")
-    print()
+        _print_text(info)
+
+
+def _origin(resolved: Resolved, key: KeyPath) -> str:
+    """Where a value came from; of settings within settings, only where it was set itself."""
+    set_itself = any(known[: len(key)] == key for known in resolved.origins)
+    return resolved.origin(key) if len(key) == 1 or set_itself else "default"
+
+
+def _print_text(info: FieldInfo) -> None:
+    for line in (info.description or "").splitlines():
+        print(f"      {line}")
 
 
 def _default(info: FieldInfo) -> Any:

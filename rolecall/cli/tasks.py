@@ -63,6 +63,7 @@ def converge_task(
         verbose: bool = False,
         lock_wait: str = "0",
         detailed_exitcode: bool = False,
+        verify_hashes: bool = False,
         forks: int = 10,
         serial: str = "",
         max_fail: int = -1,

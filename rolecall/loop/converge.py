@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from rolecall.errors import RolecallError
+from rolecall.errors import RolecallError, UnreachableError
 from rolecall.events import Applying, Event, Outcome, Output, Progress, ResourceDone
 from rolecall.lock import LOCK_POLL, locked_error
 from rolecall.loop.answers import Answers, Part, parts
 from rolecall.loop.plan import Step, probe_trouble
 from rolecall.loop.scripts import Batch, Dialect, Numbered, apply_batch, definitions, probe_batch
 from rolecall.progress import parse_progress
-from rolecall.resource import Call, Change, Observed, Refuse, diff
+from rolecall.resource import Call, Change, Observed, Refuse, diff, overlap
 from rolecall.session import Frame, Session
 
 Emit = Callable[[Event], None]
@@ -39,11 +39,24 @@ def probe(session: Session, steps: Sequence[Step], dialect: Dialect) -> dict[int
     return answers.complete([step.number for step in steps])
 
 
+@dataclass(frozen=True)
+class Closing:
+    """What the last exchange of a run asks besides, if the run changed what it ``reads``.
+
+    ``heard`` gets what the host said, by frame; not when the run failed.
+    """
+
+    script: str
+    reads: frozenset[str]
+    heard: Callable[[Mapping[str, str]], None]
+
+
 @dataclass
 class _Stop:
     """Why a batch stopped before its end: answers moved, Python's turn, or another run."""
 
     fresh: Answers | None = None
+    closing: dict[str, str] = field(default_factory=dict)
     called: Step | None = None
     locked_by: str = ""
 
@@ -59,6 +72,7 @@ class Convergence:
         dialect: Dialect,
         emit: Emit,
         lock_deadline: float = 0.0,
+        closing: Closing | None = None,
     ) -> None:
         self._session = session
         self._steps = {step.number: step for step in steps}
@@ -67,6 +81,9 @@ class Convergence:
         self._dialect = dialect
         self._emit = emit
         self._lock_deadline = lock_deadline
+        self._closing = closing
+        self._touched = False
+        self._called: dict[int, int] = {}
         self._host = session.target.name
         self._stopped_by = ""
         self._moves: dict[int, int] = {}
@@ -111,7 +128,14 @@ class Convergence:
         """One round trip. Returns the step that the controller has just applied itself."""
         numbered = [Numbered(step.number, step.resource) for step in self._pending]
         proven = numbered.pop(0) if proving else None
-        batch = apply_batch(numbered, self._answers, self._dialect, proven)
+        batch = apply_batch(
+            numbered,
+            self._answers,
+            self._dialect,
+            proven,
+            self._attempts_left(proving) if proving else 0,
+            self._close(),
+        )
         stop = _Stop()
         self._since = time.monotonic()
         self._tail = []
@@ -124,13 +148,28 @@ class Convergence:
                 raise _refused(self._dialect, part.lines or self._tail)
             elif part.frame.kind in {"moved", "same", "after", "ready"}:
                 self._hear(part, batch, stop)
+            elif part.frame.args == ():
+                stop.closing[part.frame.kind] = part.text
         if stop.locked_by:
             self._wait_for_lock(stop.locked_by)
             return proving
         if stop.fresh:
             pending = [step.number for step in self._pending]
             self._answers.update(stop.fresh.complete(pending))
+        elif self._closing and self._touched and not (self._pending or self._stopped_by):
+            self._closing.heard(stop.closing)
         return self._call(stop.called) if stop.called else None
+
+    def _close(self) -> str:
+        """The closing script, if a change that this run makes may have altered what it reads."""
+        if self._closing is None:
+            return ""
+        self._touched = self._touched or any(
+            overlap(self._closing.reads, step.resource.writes())
+            for step in self._pending
+            if diff(step.resource.desired(), self._answers[step.number])
+        )
+        return self._closing.script if self._touched else ""
 
     def _hear(self, part: Part, batch: Batch, stop: _Stop) -> None:
         """Take what the host says of one step."""
@@ -142,6 +181,8 @@ class Convergence:
             self._same(step)
         elif part.frame.kind == "after":
             self._after(step, *map(int, part.frame.args[1:]), answer=part.text)
+            if step in self._pending and step.number in self._called:
+                stop.called = step
         else:
             stop.called = step
 
@@ -216,16 +257,34 @@ class Convergence:
             )
 
     def _call(self, step: Step) -> Step | None:
-        """Apply in Python; the next exchange proves it."""
+        """Apply in Python, as often as the resource says; the next exchange proves it.
+
+        Raises:
+            UnreachableError: the host is lost, and no attempt can change that.
+        """
         apply = step.resource.apply(self._answers[step.number])
         assert isinstance(apply, Call)
         self._announce(step)
-        try:
-            apply.run(self._session.target)
-        except RolecallError as error:
-            self._fail(step, error.message, error.hint)
-            return None
-        return step
+        while True:
+            before = self._called.get(step.number, 0)
+            if before:
+                time.sleep(step.resource.retry_delay)
+            self._called[step.number] = before + 1
+            try:
+                apply.run(self._session.target)
+            except UnreachableError:
+                raise
+            except RolecallError as error:
+                if self._attempts_left(step) == 0:
+                    self._fail(step, error.message, error.hint)
+                    return None
+                self._emit(Output(self._host, step.resource.id, error.message))
+            else:
+                return step
+
+    def _attempts_left(self, step: Step) -> int:
+        """How often a step that the controller itself makes may be tried again."""
+        return max(0, step.resource.retries + 1 - self._called.get(step.number, 0))
 
     def _settle(self, step: Step, outcome: Outcome, changes: tuple[Change, ...] = ()) -> None:
         self._pending.remove(step)

@@ -19,7 +19,16 @@ rc_job() {
     fi
     rm -f -- "$rc_dir/exit"
     [ ! -f "$rc_dir/log" ] || mv -f -- "$rc_dir/log" "$rc_dir/log.1"
-    (umask 077 && : >"$rc_dir/log" && printf '%s\n' "$2" >"$rc_dir/run") || return 1
+    # cat writes, because it tells why it cannot; printf in dash and busybox does not. The blanks
+    # keep room on the disk for the status, and for the identity.
+    (
+      umask 077 && : >"$rc_dir/log" && cat >"$rc_dir/run" &&
+        printf '%16s\n' '' | cat >"$rc_dir/exit.new" &&
+        printf '%64s\n' '' | cat >"$rc_dir/room"
+    ) <<RC_TEXT || return 1
+$2
+RC_TEXT
+    rm -f -- "$rc_dir/room"
     rc_detach /bin/sh "$rc_dir/run" "$rc_dir" </dev/null >>"$rc_dir/log" 2>&1 &
     rc_waits=0
     until [ -s "$rc_dir/identity" ] || [ -f "$rc_dir/exit" ]; do
@@ -64,6 +73,7 @@ rc_follow() {
   rc_pid=${rc_jobid#*:}
   rc_pid=${rc_pid%%:*}
   rc_pings=0
+  rc_heard_at=
   while :; do
     rc_over=
     if [ -f "$1/exit" ] || [ ! -d "/proc/$rc_pid" ]; then rc_over=1; fi
@@ -74,7 +84,14 @@ rc_follow() {
     fi
     [ -z "$rc_over" ] || break
     rc_pings=$((rc_pings + 1))
-    [ $((rc_pings % 5)) != 0 ] || rc_ping "$1/log"
+    if [ $((rc_pings % 5)) = 0 ]; then
+      rc_ping "$1/log"
+      if rc_deserted; then
+        printf 'nobody follows the job any more; it goes on\n'
+        kill -s TERM "$rc_shell"
+        exit 143 # nothing of the step behind this: the job is not over
+      fi
+    fi
     sleep 0.2 2>/dev/null || sleep 1
   done
   [ -f "$1/exit" ] || sleep 1
@@ -85,7 +102,14 @@ rc_follow() {
     printf '\nthe job was killed before it could end\n'
     rc_status=137
   fi
+  [ "$rc_status" = 0 ] || rc_room "$1"
   return "$rc_status"
+}
+
+# rc_room DIR: say so if the disk is full, because then the job could not.
+rc_room() {
+  head -c 65536 /dev/zero | cat >"$1/room" || :
+  rm -f -- "$1/room"
 }
 
 # rc_live_jobs: the names of the jobs that run.
@@ -100,6 +124,7 @@ rc_live_jobs() {
 
 # rc_stop_job NAME: end a job with all that it started; insist after five seconds.
 rc_stop_job() {
+  rm -rf -- "$rc_home/jobs/$1/secrets"
   for rc_signal in TERM KILL; do
     rc_live_jobs | grep -qxF -- "$1" || return 0
     rc_jobid=$(cat "$rc_home/jobs/$1/identity")

@@ -1,5 +1,6 @@
 # Rolecall's host side: POSIX sh, nothing but coreutils or busybox.
-# The controller has set rc_mark, rc_home, rc_run and rc_who before this text.
+# The controller has set rc_mark, rc_home, rc_run, rc_who and rc_patience before this text. What
+# runs as root has the process id of the session's shell and its rc_input as arguments.
 LC_ALL=C
 export LC_ALL
 umask 022
@@ -10,6 +11,19 @@ rc_nl='
 rc_frame() { printf '\n%s %s\n' "$rc_mark" "$*"; }
 
 rc_item() { rc_frame item; }
+
+# rc_whole COMMAND: run it in a shell of its own and print all it says at once, but for what
+# bash remarks on NUL bytes, which it leaves out.
+rc_whole() {
+  {
+    rc_v=$(
+      exec 2>&1
+      "$@"
+      printf x
+    )
+  } 2>/dev/null
+  printf '%s' "${rc_v%x}"
+}
 
 # rc_escape VALUE: fold onto one line, into rc_v.
 rc_escape() {
@@ -70,7 +84,7 @@ rc_mend_journal() {
 }
 
 # rc_lock: take the host's lock for as long as this shell lives. The lock is a symbolic link,
-# made in one step together with its content: IDENTITY SINCE RUN WHO.
+# made in one step together with its content: IDENTITY SINCE RUN CONTROLLER WHO.
 rc_lock() {
   [ -z "$rc_locked" ] || return 0
   (umask 077 && mkdir -p -- "$rc_home") || return 1
@@ -90,16 +104,26 @@ rc_lock() {
     rc_break_lock "$rc_held"
   done
   rc_locked=1
+  [ "$rc_patience" = 0 ] || rc_find_input
   rc_mend_journal
   trap rc_unlock EXIT
   trap 'exit 129' HUP
   trap 'exit 143' TERM
 }
 
+# rc_find_input: the session's input, into rc_input. A shell keeps what a redirection of a
+# function hides (that of rc_main, here) under a number from 10 on.
+rc_find_input() {
+  [ "$(timeout 1 echo yes 2>/dev/null)" = yes ] || rc_patience=0
+  for rc_input in "/proc/$$/fd"/1?; do [ ! -p "$rc_input" ] || return 0; done
+  rc_input=
+}
+
 # rc_break_lock HELD: remove the lock of a dead run; only one shell at a time may do so.
 rc_break_lock() {
   if ln -sn -- "$(rc_identity $$)" "$rc_home/lock.breaking" 2>/dev/null; then
-    [ "$(readlink -- "$rc_home/lock")" != "$1" ] || rm -f -- "$rc_home/lock"
+    [ "$(readlink -- "$rc_home/lock")" != "$1" ] ||
+      rm -f -- "$rc_home/lock.release" "$rc_home/lock"
     rm -f -- "$rc_home/lock.breaking"
   else
     rc_breaker=$(readlink -- "$rc_home/lock.breaking") || return 0
@@ -112,8 +136,70 @@ rc_break_lock() {
 rc_unlock() {
   [ "$(readlink -- "$rc_home/lock")" = "$rc_mine" ] || return 0
   [ -z "$rc_forget" ] || rm -rf -- "$rc_home/jobs" "$rc_home/journal"
-  rm -f -- "$rc_home/lock"
+  rm -f -- "$rc_home/lock.release" "$rc_home/lock"
   [ -z "$rc_forget" ] || rmdir -- "$rc_home" 2>/dev/null || :
+}
+
+# rc_release HELD: ask the shell that holds the lock to give it up. It does so when it waits for
+# its controller or follows a job, and else when the step that it runs is over: a shell runs its
+# trap only then. Nothing is killed.
+rc_release() {
+  [ "$(readlink -- "$rc_home/lock")" = "$1" ] && rc_alive "${1%% *}" || return 0
+  rm -f -- "$rc_home/lock.release"
+  ln -sn -- "$1" "$rc_home/lock.release"
+  rc_pid=${1#*:}
+  kill -s TERM "${rc_pid%%:*}"
+}
+
+# rc_uptime: whole seconds since the boot, into rc_now.
+rc_uptime() {
+  read -r rc_now rc_rest </proc/uptime
+  rc_now=${rc_now%%.*}
+}
+
+# rc_wait: wait for the next exchange, which begins with a blank; end this shell, and with it
+# the lock, once the controller has given no sign of life (a tab) for rc_patience seconds. A
+# read without an end would outlive by hours a controller that a network no longer reaches.
+rc_wait() {
+  [ -n "$rc_locked" ] && [ "$rc_patience" != 0 ] || return 0
+  rc_uptime
+  rc_heard=$rc_now
+  while :; do
+    rc_byte=$(timeout 2 dd bs=1 count=1 2>/dev/null)
+    rc_status=$?
+    case $rc_byte in
+    ' ') return ;;
+    '')
+      [ "$rc_status" != 0 ] || return 0 # the end of the input
+      rc_uptime
+      [ $((rc_now - rc_heard)) -lt "$rc_patience" ] || exit
+      ;;
+    *)
+      rc_uptime
+      rc_heard=$rc_now
+      ;;
+    esac
+  done
+}
+
+# rc_deserted: while a step waits for a job, whether the shell that holds the lock has to give it
+# up: it was asked to, or its controller has given no sign of life for too long.
+rc_deserted() {
+  if [ -L "$rc_home/lock.release" ]; then
+    rc_asked=$(readlink -- "$rc_home/lock.release")
+    case $rc_asked in
+    *":$rc_shell:"*) [ "$rc_asked" != "$(readlink -- "$rc_home/lock")" ] || return 0 ;;
+    esac
+  fi
+  [ "$rc_patience" != 0 ] && [ -n "$rc_input" ] || return 1
+  rc_uptime
+  : "${rc_heard_at:=$rc_now}"
+  [ $((rc_now - rc_heard_at)) -ge $((rc_patience / 4)) ] || return 1
+  # Nobody else reads the session's input now, and only signs of life are in it.
+  if [ -n "$(timeout 1 dd bs=512 count=1 2>/dev/null <"$rc_input")" ]; then
+    rc_heard_at=$rc_now
+  fi
+  [ $((rc_now - rc_heard_at)) -ge "$rc_patience" ]
 }
 
 # rc_answer N: the present answer of resource N, into rc_got; like the first answer, together
@@ -198,3 +284,5 @@ rc_change() {
 }
 rc_locked=
 rc_forget=
+rc_shell=${1:-$$}
+rc_input=${2:-}

@@ -106,11 +106,18 @@ class Dialect:
         return f"exec 2>&1\n{self.variables}\n{_PRELUDE}\n{_SUDO}"
 
 
-def dialect(mark: str, home: str, run: str, who: str, *, is_root: bool) -> Dialect:
-    """The dialect of a session. A leading ``~/`` of ``home`` is the host's to expand."""
+def dialect(
+    mark: str, home: str, run: str, who: str, *, is_root: bool, patience: int = 0
+) -> Dialect:
+    """The dialect of a session. A leading ``~/`` of ``home`` is the host's to expand.
+
+    ``patience`` is how many seconds the shell that holds the lock waits for a sign of life of
+    the controller; with 0 it waits for as long as the channel is open.
+    """
     home_word = '"$HOME"' + quote(home[1:]) if home == "~" or home.startswith("~/") else quote(home)
     assignments = (
-        f"rc_mark={quote(mark)}\nrc_home={home_word}\nrc_run={quote(run)}\nrc_who={quote(who)}"
+        f"rc_mark={quote(mark)}\nrc_home={home_word}\nrc_run={quote(run)}\nrc_who={quote(who)}\n"
+        f"rc_patience={patience:d}"
     )
     return Dialect(home, assignments, Privilege(is_root))
 
@@ -137,8 +144,9 @@ def probe_batch(resources: Sequence[Numbered], dialect: Dialect) -> tuple[str, l
             body = _ask(probes)
             if sudo:
                 body = dialect.privilege.wrap(body, [probes[0].function], dialect.variables)
-            # In a shell of its own: a probe's cd, exit or variables end with its group.
-            lines += ["rc_frame group", f"(\n{body}\n)"]
+            # In a shell of its own: a probe's cd, exit or variables end with its group. The
+            # answers are sent in one piece: each by itself would be a packet of its own.
+            lines += [f"rc_group() {{\n{body}\n}}", "rc_frame group", "rc_whole rc_group"]
             groups.append(Group(tuple(member.number for member in part)))
     return "\n".join(lines), groups
 
@@ -163,17 +171,21 @@ def apply_batch(
     answers: Mapping[int, Observed],
     dialect: Dialect,
     proving: Numbered | None,
+    attempts_left: int = 0,
+    closing: str = "",
 ) -> Batch:
     """The guarded apply of ``pending``, up to the first step that a script cannot do.
 
-    ``proving`` is such a step, just done, whose new state has to be proven first.
+    ``proving`` is such a step, just done, whose new state has to be proven first;
+    ``attempts_left`` says how often it may be done again. ``closing`` runs once all is done.
     """
     bodies: list[str] = []
     steps: list[str] = []
+    ending = ""
     as_root = bool(proving and proving.resource.probe_sudo)
     if proving:
         bodies.append(_probe_function(proving, dialect))
-        steps.append(_prove(proving))
+        steps.append(_prove(proving, attempts_left))
     for numbered in pending:
         resource, number = numbered.resource, numbered.number
         observed = answers[number]
@@ -200,13 +212,15 @@ def apply_batch(
             f" {resource.retries} {resource.retry_delay:g}"
             f" {words(answer_lines(resource.desired()))}"
         )
+    else:
+        ending = closing
     remaining = [*([proving] if proving else []), *pending]
     probe_all, groups = probe_batch(remaining, dialect)
     guarded = "\n".join(f'{step}\n[ -z "$rc_halt" ] || return 0' for step in steps)
     text = (
         "\n".join(bodies) + f"\nrc_probe_all() {{\n{probe_all or ':'}\n}}\n"
         f"rc_halt=\n{dialect.privilege.gate(as_root)}\n"
-        f"rc_lock || {{ rc_frame refused; return 0; }}\n{guarded}"
+        f"rc_lock || {{ rc_frame refused; return 0; }}\n{guarded}\n{ending}"
     )
     return Batch(text, groups)
 
@@ -229,10 +243,11 @@ def _apply_function(numbered: Numbered, apply: Script, dialect: Dialect) -> str:
     return f"rc_apply_{numbered.number}() {{\n:\n{body}\n}}"
 
 
-def _prove(proven: Numbered) -> str:
+def _prove(proven: Numbered, attempts_left: int) -> str:
     resource = proven.resource
     lines = words(answer_lines(resource.desired()))
-    return f"rc_prove {proven.number} 0 0 {quote(_done(resource))} {lines} || rc_halt=1"
+    record = quote(_done(resource))
+    return f"rc_prove {proven.number} 0 {attempts_left} {record} {lines} || rc_halt=1"
 
 
 def _record(resource: Resource, observed: Observed) -> str:

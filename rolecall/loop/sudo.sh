@@ -31,19 +31,20 @@ rc_try_sudo() {
   fi
 }
 
-# rc_sudo MARK: run the script on standard input as root; its first argument is this shell.
+# rc_sudo MARK: run the script on standard input as root; its arguments are this shell and its
+# input.
 # Whether sudo reads the password depends on its tickets and rules. What it leaves unread is
 # passed over up to MARK, so that a password is never run as a command.
 rc_sudo() {
   if [ "$rc_root" = self ]; then
-    /bin/sh -s -- "$$"
+    /bin/sh -s -- "$$" "$rc_input"
   elif [ -z "${rc_password+given}" ]; then
-    sudo -n -- /bin/sh -s -- "$$"
+    sudo -n -- /bin/sh -s -- "$$" "$rc_input"
   else
     { printf '%s\n%s\n' "$rc_password" "$1"; cat; } |
       sudo -S -p '' -- /bin/sh -c '
         exec 2>&1
-        while read -r rc_line; do [ "$rc_line" != "$1" ] || exec /bin/sh -s -- "$2"; done
-        exit 1' sh "$1" "$$" 2>/dev/null
+        while read -r rc_line; do [ "$rc_line" != "$1" ] || exec /bin/sh -s -- "$2" "$3"; done
+        exit 1' sh "$1" "$$" "$rc_input" 2>/dev/null
   fi
 }

@@ -23,14 +23,17 @@ from rolecall.events import (
     Outcome,
     Output,
     Recap,
+    Remain,
     ResourceDone,
     RunStarted,
     TextDiff,
 )
 from rolecall.output.changes import Shown, shown
+from rolecall.output.hosts import fold, is_fleet, number_of, without_host
 from rolecall.output.live import Activity
 from rolecall.output.recap import RunStory, log_line, recap_lines
 from rolecall.output.text import Charset, count, duration
+from rolecall.output.together import Gathered, Variant
 
 #: Satisfied resources in a row of one role that are shown one by one; more become one line.
 FOLD = 12
@@ -40,6 +43,9 @@ FOLD_MANY = 3
 
 #: Lines of a text's difference that are shown.
 DIFF_LINES = 60
+
+#: Different failures of a fleet that are explained in full.
+PANELS = 5
 
 #: Lines of output that explain a failure: with the rest of it, one screen.
 TAIL = 20
@@ -99,6 +105,9 @@ class ConsoleListener:
     row of them in one role becomes one line, as does what is skipped after a failure;
     ``verbosity`` 1 lists every one, every line of output and uncut values.
 
+    Of a fleet, failures are explained as they happen; what changed is told at the end, hosts
+    with the same change together, unless ``verbosity`` asks for every line.
+
     Args:
         log: the run's log, named when something failed.
         clock: monotonic seconds.
@@ -123,6 +132,9 @@ class ConsoleListener:
         self._role = ""
         self._started = clock()
         self._wide = 0
+        self._gathered: Gathered | None = None
+        self._explained: dict[tuple[str, str], str] = {}
+        self._said: dict[tuple[str, str], list[str]] = {}
 
     def handle(self, event: Event) -> None:
         """Show the event.
@@ -149,12 +161,16 @@ class ConsoleListener:
                 self._host_done(state, event)
             case Message():
                 self._message(event)
+            case Remain():
+                self._story.next = event.next
 
     def finish(self, recap: Recap) -> None:
         """Show the recap and, below it, what to do next."""
         for host in self._hosts:
             self._flush(host)
         self._stop()
+        if self._gathered:
+            self._together(self._gathered)
         counted = any(any(vars(counts).values()) for counts in recap.hosts.values())
         if counted or not self._story.unfinished:
             took = self._clock() - self._started
@@ -164,6 +180,11 @@ class ConsoleListener:
         for message in self._after:
             self._print(Text())
             self._say(message)
+            others = self._said.get(_gist(message), [])[1:]
+            if others:
+                ordered = [self._charset.text(host) for host in self._hosts if host in set(others)]
+                alike = f"The same for {fold(ordered)}: -v shows it."
+                self._print(Text(alike, style="dim"))
 
     # Beginning and end
 
@@ -174,6 +195,7 @@ class ConsoleListener:
         self._hosts = {host: _HostState() for host in event.hosts}
         names = [self._charset.text(host) for host in event.hosts]
         self._wide = max(map(len, names)) if len(names) > 1 else 0
+        self._gathered = Gathered() if is_fleet(len(names)) and not self._verbose else None
         where = f"{len(names)} hosts" if len(names) > 3 else ", ".join(names)
         line = Text(self._charset.text(event.task), style="bold").append(f" on {where}", "not bold")
         if event.check:
@@ -190,6 +212,16 @@ class ConsoleListener:
         atexit.register(self._stop)
         self._live.start()
 
+    def pause(self) -> None:
+        """Take the live region away: the user is asked for something."""
+        if self._live:
+            self._live.stop()
+
+    def resume(self) -> None:
+        """Bring it back."""
+        if self._live:
+            self._live.start()
+
     def _stop(self) -> None:
         """End the live region, which gives the terminal its cursor back."""
         live, self._live = self._live, None
@@ -200,6 +232,7 @@ class ConsoleListener:
     def _host_done(self, state: _HostState, event: HostDone) -> None:
         self._flush(event.host)
         self._story.done[event.host] = event
+        self._story.applying.pop(event.host, None)
         if event.error and not state.explained:
             self._panel(event.host, "", "failed", event.error, event.hint)
         if not self._story.unfinished:
@@ -209,6 +242,12 @@ class ConsoleListener:
 
     def _done(self, state: _HostState, event: ResourceDone) -> None:
         self._story.applying.pop(event.host, None)
+        if event.outcome == "skipped" and not event.role:
+            self._story.no_turn.add(event.host)
+        if self._gathered and event.outcome not in ("failed", "unreachable"):
+            if event.outcome != "ok":
+                self._gathered.add(event, state.diffs.pop(event.id, []))
+            return
         if event.outcome in ("ok", "skipped"):
             state.diffs.pop(event.id, None)
             if state.run and not _alike(state.run[-1], event):
@@ -220,7 +259,8 @@ class ConsoleListener:
         if event.outcome in ("failed", "unreachable"):
             state.explained = True
             self._story.failures.append(event)
-            self._failure(event)
+            if not self._known(event):
+                self._failure(event)
             return
         self._heading(event.role)
         self._changed(event, diffed=bool(diffs))
@@ -343,6 +383,77 @@ class ConsoleListener:
         if more := len(event.lines) - len(lines):
             self._indented(Text(f"{more} more lines: -v shows them", style="dim"), 6)
 
+    # A fleet
+
+    def _together(self, gathered: Gathered) -> None:
+        """Every change once, with the hosts that have it."""
+        self._role, self._wide = "", 0
+        if gathered.changed() or gathered.skipped():
+            self._print(Text())
+        for together in gathered.changed():
+            self._heading(together.role)
+            word = "unknown" if together.outcome == "unknown until" else together.outcome
+            mark, style = self._charset.mark(together.outcome), _STYLES[together.outcome]
+            variants, others = together.most_common()
+            hosts = self._where(together.hosts)
+            if len(variants) == 1:
+                details = [hosts, *self._variant(variants[0])]
+                self._resource("", word, style, mark, together.id, details=details)
+                self._diffs(variants[0])
+                continue
+            self._resource("", word, style, mark, together.id, details=[hosts])
+            for variant in variants:
+                line = self._where(variant.hosts).append("  ")
+                line.append_text(Text(", ").join(self._variant(variant)))
+                self._indented(line, 6)
+                self._diffs(variant)
+            if others:
+                text = f"  {self._charset.ellipsis} others"
+                self._indented(self._where(others).append(text), 6)
+        for reason, names, ids in gathered.skipped():
+            what = count(len(ids), "resource") if ids else "no turn"
+            mark = self._charset.mark("skipped")
+            details = [self._where(names), Text(self._charset.text(reason), style="dim")]
+            self._resource("", "skipped", _STYLES["skipped"], mark, what, details=details)
+
+    def _where(self, hosts: Sequence[str]) -> Text:
+        number = number_of(len(hosts), len(self._hosts))
+        if len(hosts) == len(self._hosts):
+            return Text(number, style="blue")
+        ordered = [host for host in self._hosts if host in set(hosts)]
+        return Text(self._charset.text(fold(ordered, 4)), style="blue").append(
+            f" ({number})" if len(hosts) > 4 else ""
+        )
+
+    def _variant(self, variant: Variant) -> list[Text]:
+        shows, more = shown(variant.changes, self._charset, diffed=bool(variant.diffs))
+        details = [self._change(show) for show in shows]
+        if variant.reason:
+            details.insert(0, Text(self._charset.text(variant.reason), style="dim"))
+        if more:
+            details.append(Text(f"{more} more", style="dim"))
+        return details
+
+    def _diffs(self, variant: Variant) -> None:
+        for path, lines in variant.diffs:
+            self._diff(TextDiff(variant.hosts[0], "", path, lines))
+
+    def _known(self, event: ResourceDone) -> bool:
+        """Of a fleet's failure that was explained before, say where."""
+        if not self._gathered:
+            return False
+        name = without_host(event.id, event.host) if event.role else ""
+        key = (name, without_host(event.reason, event.host))
+        first = self._explained.setdefault(key, event.host)
+        if first == event.host and len(self._explained) <= PANELS:
+            return False
+        reason = f"as on {first}" if first != event.host else event.reason.split("\n")[0]
+        mark = self._charset.mark(event.outcome)
+        details = [Text(self._charset.text(reason), style="red")]
+        style = _STYLES[event.outcome]
+        self._resource(event.host, event.outcome, style, mark, name, details=details)
+        return True
+
     # Failures, messages, recap
 
     def _failure(self, event: ResourceDone) -> None:
@@ -384,7 +495,12 @@ class ConsoleListener:
 
     def _message(self, event: Message) -> None:
         """At once during the run; what comes when all is done belongs below the recap."""
-        if self._story.done and not self._story.unfinished:
+        if self._gathered and event.host and event.style in ("info", "good"):
+            said = self._said.setdefault(_gist(event), [])
+            said.append(event.host)
+            if len(said) == 1:
+                self._after.append(event)
+        elif self._story.done and not self._story.unfinished:
             self._after.append(event)
         else:
             self._say(event)
@@ -403,6 +519,12 @@ class ConsoleListener:
 
     def _print(self, renderable: RenderableType) -> None:
         self._console.print(renderable, overflow="fold")
+
+
+def _gist(event: Message) -> tuple[str, str]:
+    """What messages have in common that hosts of a fleet say alike: style and first words."""
+    lines = without_host(event.text, event.host).split("\n")
+    return event.style, lines[0][:12]
 
 
 def _alike(left: ResourceDone, right: ResourceDone) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TextIO
 
 from rolecall.events import (
     Applying,
+    Counts,
     Event,
     HostDone,
     HostStarted,
@@ -18,11 +19,13 @@ from rolecall.events import (
     Output,
     Progress,
     Recap,
+    Remain,
     ResourceDone,
     RunStarted,
     TextDiff,
 )
 from rolecall.output.changes import shown
+from rolecall.output.hosts import fold, is_fleet
 from rolecall.output.meter import Meter
 from rolecall.output.text import Charset, count, duration
 
@@ -57,10 +60,15 @@ class _HostState:
     diffs: dict[str, list[TextDiff]] = field(default_factory=dict)
     explained: bool = False
     done: bool = False
+    counts: Counts = field(default_factory=Counts)
+    skipped: dict[str, int] = field(default_factory=dict)
 
 
 class Plain:
     """Writes one line a resource, ``HOST  OUTCOME  ID  (CHANGES)``, and a recap like Ansible's.
+
+    Of a fleet only what changed or failed has a line, and each host one when it is done; in the
+    recap, hosts that went well and alike are together.
 
     Args:
         verbosity: from 1 on, every line of output and uncut values.
@@ -75,6 +83,10 @@ class Plain:
         self._hosts: dict[str, _HostState] = {}
         self._wide = 0
         self._check = False
+        self._short = False
+        self._failures: list[ResourceDone] = []
+        self._no_turn: dict[str, list[str]] = {}
+        self._next = ""
         self._lock = threading.Lock()
         self._over = threading.Event()
 
@@ -90,7 +102,7 @@ class Plain:
                 return
             state = self._hosts.get(event.host) or _HostState()
             match event:
-                case HostStarted():
+                case HostStarted() if not self._short:
                     self._line(event.host, "answered", count(event.resources, "resource"))
                 case Applying():
                     self._applying(state, event)
@@ -104,7 +116,7 @@ class Plain:
                     self._done(state, event)
                 case HostDone():
                     self._host_done(state, event)
-                case Message():
+                case Message() | Remain():
                     self._message(event)
 
     def finish(self, recap: Recap) -> None:
@@ -116,12 +128,39 @@ class Plain:
                     self._line(host, "not over", f"in {state.work.id}" if state.work else "")
             if self._check:
                 self._write("recap of a check: changed counts what would change")
-            for host, counts in recap.hosts.items():
+            for names, counts in self._rows(recap):
                 self._write(
-                    f"{self._charset.text(host):<{self._wide}} : ok={counts.ok} "
+                    f"{self._charset.text(names):<{self._wide}} : ok={counts.ok} "
                     f"changed={counts.changed} skipped={counts.skipped} "
                     f"failed={counts.failed} unreachable={counts.unreachable}"
                 )
+            self._left(recap)
+
+    def _rows(self, recap: Recap) -> Iterator[tuple[str, Counts]]:
+        """The hosts of each line of the recap; of a fleet, what went wrong comes last."""
+        if not self._short:
+            yield from recap.hosts.items()
+            return
+        alike: dict[tuple[int, ...], list[str]] = {}
+        for host, counts in recap.hosts.items():
+            alike.setdefault(tuple(vars(counts).values()), []).append(host)
+        for numbers, hosts in sorted(alike.items(), key=lambda item: (item[0][3:], -len(item[1]))):
+            counts = Counts(*numbers)
+            for names in [[host] for host in hosts] if counts.bad else [hosts]:
+                yield fold(names, len(names)), counts
+
+    def _left(self, recap: Recap) -> None:
+        """With several hosts: which failed and why, and the command that does what is left."""
+        if len(recap.hosts) < 2:
+            return
+        for reason, hosts in self._no_turn.items():
+            self._write(self._charset.text(f"no turn: {fold(hosts, len(hosts))}: {reason}"))
+        for event in sorted(self._failures, key=lambda event: list(self._hosts).index(event.host)):
+            name = f"{event.id}: " if event.role else ""
+            reason = event.reason.split("\n")[0]
+            self._write(self._charset.text(f"{event.outcome}: {event.host}: {name}{reason}"))
+        if self._next:
+            self._write(self._charset.text(f"next: {self._next}"))
 
     def tick(self) -> None:
         """Say what is still being applied, now and then, where nothing else is heard of it."""
@@ -137,6 +176,7 @@ class Plain:
         self._check = event.check
         self._wide = max((len(self._charset.text(host)) for host in event.hosts), default=0)
         self._hosts = {host: _HostState() for host in event.hosts}
+        self._short = is_fleet(len(event.hosts)) and not self._verbose
         mode = ", check: nothing is written" if event.check else ""
         self._write(f"run {event.run}: {self._charset.text(event.task)}{mode}")
         threading.Thread(target=self._tick_along, daemon=True).start()
@@ -185,9 +225,21 @@ class Plain:
     def _done(self, state: _HostState, event: ResourceDone) -> None:
         state.work = None
         diffs = state.diffs.pop(event.id, [])
+        state.counts.add(event.outcome)
         if event.outcome in ("failed", "unreachable"):
+            self._failures.append(event)
             self._failed(state, event)
             return
+        if not event.role:  # the host has no turn
+            state.done = True
+            self._no_turn.setdefault(event.reason, []).append(event.host)
+        if self._short and event.outcome in ("ok", "skipped"):
+            if event.outcome == "skipped":
+                state.skipped[event.reason] = state.skipped.get(event.reason, 0) + 1
+            return
+        self._satisfied(state, event, diffs)
+
+    def _satisfied(self, state: _HostState, event: ResourceDone, diffs: list[TextDiff]) -> None:
         self._role(state, event.host, event.role)
         details = []
         word: str = event.outcome
@@ -227,21 +279,37 @@ class Plain:
             self._line(event.host, "failed", event.error)
             if event.hint:
                 self._line(event.host, "next", event.hint)
-        trips = count(event.exchanges, "round trip")
-        self._line(event.host, "done", f"{trips}, {duration(event.seconds)}")
+        said = [count(event.exchanges, "round trip"), duration(event.seconds)]
+        word = "done"
+        if self._short:
+            for reason, number in state.skipped.items():
+                self._line(event.host, "skipped", f"{count(number, 'resource')}  ({reason})")
+            named = [f"{n} {name}" for name, n in vars(state.counts).items() if n]
+            said = [*named, *said]
+            if event.error or state.counts.bad:
+                word = "failed"
+            elif not state.counts.changed:
+                word = "ok"
+        self._line(event.host, word, ", ".join(said))
 
     def _diff(self, event: TextDiff) -> None:
         self._line(event.host, "diff", event.id, f"({event.path})")
         for line in event.lines:
             self._write(f"    {self._charset.text(line)}".rstrip())
 
-    def _message(self, event: Message) -> None:
+    def _message(self, event: Message | Remain) -> None:
+        if isinstance(event, Remain):
+            self._next = event.next
+            return
         label = {"warning": "warning: ", "error": "error: "}.get(event.style, "")
         for line in self._charset.lines(event.text):
-            self._write(f"{label}{line}".rstrip())
+            if self._short and event.host:
+                self._line(event.host, "says", f"{label}{line}")
+            else:
+                self._write(f"{label}{line}".rstrip())
 
     def _role(self, state: _HostState, host: str, role: str) -> None:
-        if role and role != state.role:
+        if role and role != state.role and not self._short:
             state.role = role
             self._line(host, "role", role)
 

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from rolecall.events import (
     Applying,
+    Connecting,
     HostDone,
     HostStarted,
     Message,
@@ -287,13 +288,16 @@ def test_an_unknown_total_has_no_bar() -> None:
 
 def test_every_busy_host_has_one_line_and_idle_ones_none() -> None:
     live, clock = activity("one", "two", "three")
+    for host in ("one", "two", "three"):
+        live.follow(Connecting(host))
+    live.follow(HostStarted("two", 1))
     live.follow(Applying("one", "r", "a:1", ()))
     live.follow(Output("one", "a:1", "working"))
     live.follow(HostDone("three", 1, 1.0))
     clock.now += 2
     assert [line[4:] for line in live_lines(live)] == [
-        "one a:1  2.0 s  working",
-        "two probing  2.0 s",
+        "one  a:1  2.0 s  working",
+        "two  probing  2.0 s",
     ]
 
 
