@@ -2,7 +2,8 @@
 
 They come with a run's first round trip. Only what stays the same between two runs belongs
 here, because a run trusts the facts of the last one until the first answer confirms them; what
-moves (free disk, a used port) is asked by the probe of the resource that depends on it.
+moves (free disk, a used port) is asked by the probe of the resource that depends on it. A role
+brings facts of its own with ``@role(Settings, facts=SHELL_TEXT)``.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rolecall.resource import Observed
@@ -34,6 +35,7 @@ class Facts:
         python: the path of ``python3``, or empty.
         python_version: such as ``3.11.7``.
         python_venv: that Python can make virtual environments with pip in them.
+        extra: the facts that the project's roles bring, by name.
     """
 
     hostname: str
@@ -53,6 +55,7 @@ class Facts:
     python: str
     python_version: str
     python_venv: bool
+    extra: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_root(self) -> bool:
@@ -66,8 +69,8 @@ class Facts:
         return (int(parts[0]), int(parts[1])) if len(parts) > 1 else (0, 0)
 
     @classmethod
-    def parse(cls, answer: Observed) -> Facts:
-        """Read the answer of :data:`SCRIPT`."""
+    def parse(cls, answer: Observed, extra: Observed | None = None) -> Facts:
+        """Read the frames ``facts`` and ``extra`` of what :func:`script` makes a host say."""
         get = answer.get
         return cls(
             hostname=get("hostname"),
@@ -87,10 +90,11 @@ class Facts:
             python=get("python"),
             python_version=get("python_version"),
             python_venv=get("python_venv") == "True",
+            extra=dict(extra.fields) if extra else {},
         )
 
 
-SCRIPT = r"""
+_SCRIPT = r"""
 rc_frame facts
 rc_field hostname "$(uname -n)"
 rc_field user "$(id -un 2>/dev/null || id -u)"
@@ -117,17 +121,32 @@ else rc_field package_manager none; fi
 if command -v sudo >/dev/null; then rc_field sudo yes; else rc_field sudo no; fi
 rc_python=$(command -v python3)
 rc_field python "$rc_python"
-[ -z "$rc_python" ] || "$rc_python" -I -c '
+[ -z "$rc_python" ] || "$rc_python" -I -S -c '
 import sys
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
+find = PathFinder.find_spec
 print("python_version=%d.%d.%d" % sys.version_info[:3])
-print("python_venv=%s" % bool(find_spec("venv") and find_spec("ensurepip")))
+print("python_venv=%s" % bool(find("venv") and find("ensurepip")))
 ' 2>/dev/null
 rc_frame lock
 if rc_held=$(readlink -- "$rc_home/lock") && rc_alive "${rc_held%% *}"; then
   printf '%s\n' "$rc_held"
 fi
 """
+
+
+#: What most facts derive from: a run that changes any of it asks for the facts once more.
+READS = frozenset({"/bin/**", "/etc/os-release", "/lib/**", "/usr/**", "package/**"})
+
+
+def script(extra: Sequence[str] = ()) -> str:
+    """Shell text that tells a host's facts, those that roles bring, and who holds its lock.
+
+    ``extra`` are the roles' texts. Each prints its facts with ``rc_field``, in a shell of its
+    own; what else it prints is ignored.
+    """
+    texts = "".join(f"(\n:\n{text}\n)\n" for text in extra)
+    return f"{_SCRIPT}rc_frame extra\n{texts}" if texts else _SCRIPT
 
 
 @dataclass(frozen=True)

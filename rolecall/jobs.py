@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rolecall.loop.scripts import IDENTITY
-from rolecall.shell import quote
+from rolecall.shell import emit, encode, quote
 
 
-def detached(job: str, script: str) -> str:
+def detached(job: str, script: str, secrets: Mapping[str, str] | None = None) -> str:
     """Shell text for an apply that runs ``script`` as the detached job ``job``.
 
     The name has to derive from the content, so that a second run attaches to the running job
     rather than starting another. ``script`` runs under ``set -e`` in ``/`` with no input; its
     output is followed live, ``::progress`` lines included. The apply ends with its status.
+
+    ``secrets``, by name, are no part of the job's text: each lies in a file of the host's user
+    alone, ``$rc_job_dir/secrets/NAME``, which goes when the job ends.
     """
     text = f"""{IDENTITY}
 rc_job_dir=$1
@@ -26,6 +31,23 @@ cd /
 set -e
 {script}
 )
-printf '%s\\n' "$?" >"$rc_job_dir/exit.new" && mv -f -- "$rc_job_dir/exit.new" "$rc_job_dir/exit"
+rc_end=$?
+cd -- "$rc_job_dir" || exit
+rm -rf -- secrets
+printf '%s\\n' "$rc_end" 1<>exit.new && mv -f -- exit.new exit
 """
-    return f"rc_job {quote(job)} {quote(text)}"
+    run = f"rc_job {quote(job)} {quote(text)}"
+    if not secrets:
+        return run
+    files = "\n".join(
+        f'{emit(encode(value))} >"$rc_secrets"/{quote(name)}' for name, value in secrets.items()
+    )
+    return "\n".join(
+        [
+            f"rc_secrets=$rc_home/jobs/{quote(job)}/secrets",
+            f'(umask 077\nmkdir -p -- "$rc_secrets"\n{files})',
+            f"rc_end=0\n{run} || rc_end=$?",
+            f'rm -rf -- "$rc_home"/jobs/{quote(job)}/secrets',
+            '[ "$rc_end" = 0 ] || exit "$rc_end"',
+        ]
+    )

@@ -2,14 +2,31 @@
 
 from collections.abc import Iterator
 
-from rolecall.api import Host, Package, Resource, Settings, Skip, Unless, role
+from rolecall.api import Absent, Host, Package, Resource, Skip, Unless, role
+from roles.engine.settings import Engine
+from roles.repo.settings import Repo
+from roles.system.settings import System
+
+# python3's shared library is where its prefix keeps it, or, if python3 is only a script that
+# chooses one (pyenv), where that one or the system does.
+_LIBPYTHON = """
+python=$(readlink -f -- "$(command -v python3)")
+for lib in "${python%/bin/*}"/lib/lib"${python##*/}".so.1.0 \\
+  "${python%/bin/*}"/lib/*/lib"${python##*/}".so.1.0; do
+  [ ! -e "$lib" ] || exit 0
+done
+python3 -I -S -c '
+import ctypes, os, sys, sysconfig
+lib = "libpython%d.%d.so.1.0" % sys.version_info[:2]
+os.path.exists(os.path.join(sysconfig.get_config_var("LIBDIR") or "", lib)) or ctypes.CDLL(lib)
+'
+"""
 
 
-class System(Settings):
-    """Settings of the role ``system``."""
-
-    packages: tuple[str, ...] = ()
-    """Packages to install, such as openmpi-bin. Only these need root; an empty list needs none."""
+def _needs_git(host: Host) -> bool:
+    """Whether anything comes from a git repository: templates, examples."""
+    kind = host.settings(Engine).kind
+    return host.settings(Repo).kind in {"upstream", "llmapi"} or kind == "tensorrt_llm"
 
 
 @role(System)
@@ -19,6 +36,16 @@ def system(host: Host, settings: System) -> Iterator[Resource | Skip]:
         yield Skip("package:none", "no package is asked for")
     for package in settings.packages:
         yield Package(package)
+    for path in settings.remove:
+        yield Absent(path, sudo=True)
     if host.facts.package_manager == "apt":
+        # Without authorities nothing comes over TLS; minimal installations have none.
+        yield Unless("[ -s /etc/ssl/certs/ca-certificates.crt ]", Package("ca-certificates"))
         # Debian splits Python's venv module off; an interpreter that has it needs nothing.
+        yield Unless("command -v python3", Package("python3"))
         yield Unless("python3 -c 'import venv, ensurepip'", Package("python3-venv"))
+        # Triton's python backend is linked with it. Every release names the library's package
+        # otherwise; this one depends on it.
+        yield Unless(_LIBPYTHON, Package("libpython3-dev"))
+        if _needs_git(host):
+            yield Unless("command -v git", Package("git"))

@@ -109,7 +109,7 @@ def recovers(
 
 
 @pytest.mark.parametrize("boundary", range(1, CHANGES + 1))
-@pytest.mark.parametrize("how", ["cut", "power"])
+@pytest.mark.parametrize("how", ["cut", "sshd", "power"])
 def test_cut_off_or_killed_at_a_boundary(
     how: str,
     boundary: int,
@@ -121,6 +121,7 @@ def test_cut_off_or_killed_at_a_boundary(
     wanted = resources(root)
     ends: dict[str, Callable[[], None]] = {
         "cut": sshd.cut,
+        "sshd": sshd.stop,
         "power": lambda: kill_all(sshd, home),
     }
     killed = converge_killed(
@@ -131,5 +132,7 @@ def test_cut_off_or_killed_at_a_boundary(
         kill=ends[how],
     )
     assert killed
+    if how == "sshd":
+        sshd.start()
     let_go(home)
     recovers(wanted, root, home, sshd, undisturbed)

@@ -19,11 +19,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
 
 from rolecall.targets.ssh import Address, SshTarget
-from tests.rig.sshd import descendants, make_key
+from tests.rig.sshd import descendants, free_port, make_key
 
 SUITE = "bookworm"
 PACKAGES = (
@@ -99,6 +100,8 @@ class Machine:
         name: of the machine, its network namespace and its control groups.
         folder: the controller's things: the keys, known_hosts and the console's log.
         address: on the bridge of its network.
+        network: the bridge; empty for a machine that shares the network of this one.
+        port: of its sshd.
     """
 
     name: str
@@ -106,6 +109,7 @@ class Machine:
     address: str
     network: str
     overlay: Path
+    port: int = 22
     leader: int = 0
     _nspawn: subprocess.Popen[bytes] | None = None
     _log: object = None
@@ -141,16 +145,20 @@ class Machine:
         wrapper.chmod(0o755)
         return str(wrapper)
 
-    def target(self, name: str = "", user: str = "root", **changes: object) -> SshTarget:
-        """The machine over SSH."""
+    def login(self, user: str = "root", **changes: object) -> Address:
+        """How to log in; any part of it may be changed."""
         values: dict[str, object] = {
             "host": self.address,
+            "port": self.port,
             "user": user,
             "key_files": (str(self.folder / "key"),),
             "known_hosts": (self.folder / "known_hosts",),
         }
-        address = Address(**(values | changes))  # type: ignore[arg-type]
-        return SshTarget(name or self.name, address)
+        return Address(**(values | changes))  # type: ignore[arg-type]
+
+    def target(self, name: str = "", user: str = "root", **changes: object) -> SshTarget:
+        """The machine over SSH."""
+        return SshTarget(name or self.name, self.login(user, **changes))
 
     def add_user(self, user: str, password: str = "") -> None:
         """An account that logs in with the rig's key; it may not use sudo yet."""
@@ -165,12 +173,11 @@ class Machine:
     def boot(self) -> Machine:
         """Switch on and wait until services and sshd answer."""
         options = ["-q", "--register=no", "--keep-unit", "--console=pipe", "-M", self.name]
+        if self.network:
+            options.append(f"--network-namespace-path={NETNS / self.name}")
         self._log = log = open(self.folder / "console.log", "a")  # noqa: SIM115 - until power_off
         self._nspawn = subprocess.Popen(
-            [
-                *("systemd-nspawn", *options, "-D", str(self.root)),
-                *(f"--network-namespace-path={NETNS / self.name}", "--boot"),
-            ],
+            ["systemd-nspawn", *options, "-D", str(self.root), "--boot"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -188,7 +195,7 @@ class Machine:
                 # Of several units, is-active is content with one.
                 for unit in ("multi-user.target", "dbus.socket"):
                     self.sh(f"systemctl is-active {unit} >/dev/null")
-                socket.create_connection((self.address, 22), 1).close()
+                socket.create_connection((self.address, self.port), 1).close()
                 return self
         raise AssertionError(f"{self.name} did not boot: {self._console()}")
 
@@ -200,8 +207,13 @@ class Machine:
         self._link("down")
 
     def heal(self) -> None:
-        """Mend the network."""
+        """Mend the network, and wait until the machine is to be reached again."""
         self._link("up")
+        deadline = time.monotonic() + 20
+        while self.leader and time.monotonic() < deadline:
+            with suppress(OSError):
+                socket.create_connection((self.address, self.port), 1).close()
+                return
 
     def _link(self, state: str) -> None:
         subprocess.run(["ip", "link", "set", f"v{self.name}", state], check=True)
@@ -245,29 +257,39 @@ class Rig:
 
     folder: Path
     machines: list[Machine] = field(default_factory=list)
+    bridge: str = ""
+    _subnet: str = ""
     _stack: ExitStack = field(default_factory=ExitStack)
 
-    @property
-    def bridge(self) -> str:
-        """The bridge's name."""
-        return f"rc{os.getpid()}"
+    def machine(self, *, online: bool = False) -> Machine:
+        """A new machine, booted.
 
-    def machine(self) -> Machine:
-        """A new machine, booted."""
-        if not self.machines:
-            self._make_bridge()
+        It reaches the others and this one, and nothing else. ``online``, it shares the network
+        of this machine instead, and the way to the package registries (see :func:`_go_online`);
+        its sshd listens on a port of loopback, and it cannot be partitioned.
+        """
         number = len(self.machines) + 1
-        made = self._make(f"{self.bridge}n{number}", f"{_subnet()}.{number + 1}")
+        name = f"{self.bridge}n{number}"
+        if online:
+            made = self._make(name, "127.0.0.1", "", free_port())
+        else:
+            made = self._make(name, f"{self._subnet}.{number + 1}", self.bridge, 22)
         self.machines.append(made)
         return made.boot()
 
-    def _make_bridge(self) -> None:
+    def open(self) -> None:
+        """Make the bridge: with a name and a private network that no other rig has."""
+        used = subprocess.run(["ip", "-o", "-4", "addr"], capture_output=True, text=True).stdout
+        names = (f"rc{os.getpid()}{letter}" for letter in ascii_lowercase)
+        self.bridge = next(name for name in names if not Path("/sys/class/net", name).exists())
+        networks = (f"10.213.{(os.getpid() + number) % 250}" for number in range(250))
+        self._subnet = next(network for network in networks if f" {network}." not in used)
         _run("ip", "link", "add", self.bridge, "type", "bridge")
         self._stack.callback(_run, "ip", "link", "del", self.bridge)
-        _run("ip", "addr", "add", f"{_subnet()}.1/24", "dev", self.bridge)
+        _run("ip", "addr", "add", f"{self._subnet}.1/24", "dev", self.bridge)
         _run("ip", "link", "set", self.bridge, "up")
 
-    def _make(self, name: str, address: str) -> Machine:
+    def _make(self, name: str, address: str, network: str, port: int) -> Machine:
         folder = self.folder / name
         (folder / "root").mkdir(parents=True)
         # An overlay cannot lie on another overlay; a tmpfs can carry it.
@@ -280,8 +302,11 @@ class Rig:
         layers = f"lowerdir={root_filesystem()},upperdir={overlay}/upper,workdir={overlay}/work"
         _run("mount", "-t", "overlay", "overlay", "-o", layers, str(folder / "root"))
         self._stack.callback(_run, "umount", "-l", str(folder / "root"))
-        machine = Machine(name, folder, address, self.bridge, overlay)
-        _connect(machine, self._stack)
+        machine = Machine(name, folder, address, network, overlay, port)
+        if network:
+            _connect(machine, self._stack)
+        else:
+            _go_online(machine)
         _admit(machine)
         self._stack.callback(machine.remove_cgroups)
         self._stack.callback(machine.power_cut)
@@ -290,11 +315,6 @@ class Rig:
     def close(self) -> None:
         """Switch everything off and remove it."""
         self._stack.close()
-
-
-def _subnet() -> str:
-    """The first three numbers of a private network that differs between test processes."""
-    return f"10.213.{os.getpid() % 250}"
 
 
 def _connect(machine: Machine, stack: ExitStack) -> None:
@@ -310,17 +330,53 @@ def _connect(machine: Machine, stack: ExitStack) -> None:
     _run("ip", "-n", name, "link", "set", "host0", "up")
 
 
+def _go_online(machine: Machine) -> None:
+    """What an administrator has set up here for packages, set up there: names, CAs, pip, apt.
+
+    All of it is this machine's own: the name service, the certificates of local authorities, the
+    proxies of the environment, and pip's settings from its ``PIP_…`` variables.
+    """
+    etc = machine.root / "etc"
+    resolv = Path("/etc/resolv.conf")
+    if resolv.exists():
+        (etc / "resolv.conf").unlink(missing_ok=True)
+        (etc / "resolv.conf").write_bytes(resolv.read_bytes())
+    authorities = machine.root / "usr/local/share/ca-certificates"
+    authorities.mkdir(parents=True, exist_ok=True)
+    for certificate in Path("/usr/local/share/ca-certificates").glob("**/*.crt"):
+        shutil.copy(certificate, authorities / certificate.name)
+    settings = {name: os.environ.get(f"PIP_{name}", "") for name in _PIP}
+    lines = [
+        f"{name.lower().replace('_', '-')} = {said}" for name, said in settings.items() if said
+    ]
+    (etc / "pip.conf").write_text("\n".join(["[global]", *lines, ""]))
+    proxies = [
+        f'Acquire::{scheme}::Proxy "{proxy}";\n'
+        for scheme in ("http", "https")
+        if (proxy := os.environ.get(f"{scheme}_proxy", ""))
+    ]
+    (etc / "apt/apt.conf.d/90rig").write_text("".join(proxies))
+
+
+#: The settings of pip that say where packages come from.
+_PIP = ("INDEX_URL", "EXTRA_INDEX_URL", "TRUSTED_HOST", "CERT", "PROXY", "DEFAULT_TIMEOUT")
+
+
 def _admit(machine: Machine) -> None:
     """Keys of the machine's own, and the controller's key for root."""
     make_key(machine.folder / "key")
     make_key(machine.folder / "host_key")
     ssh = machine.root / "etc/ssh"
     shutil.copy(machine.folder / "host_key", ssh / "rig_key")
-    (ssh / "sshd_config.d/rig.conf").write_text("HostKey /etc/ssh/rig_key\nUseDNS no\n")
+    (ssh / "sshd_config.d/rig.conf").write_text(
+        f"HostKey /etc/ssh/rig_key\nUseDNS no\nPort {machine.port}\n"
+        + ("" if machine.network else f"ListenAddress {machine.address}\n")
+    )
     (machine.root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
     shutil.copy(machine.folder / "key.pub", machine.root / "root/.ssh/authorized_keys")
     shown = " ".join((machine.folder / "host_key.pub").read_text().split()[:2])
-    (machine.folder / "known_hosts").write_text(f"{machine.address} {shown}\n")
+    where = machine.address if machine.port == 22 else f"[{machine.address}]:{machine.port}"
+    (machine.folder / "known_hosts").write_text(f"{where} {shown}\n")
 
 
 def _run(*command: str) -> None:
@@ -335,6 +391,7 @@ def rig() -> Iterator[Rig]:
     root_filesystem()
     made = Rig(Path(tempfile.mkdtemp(prefix="rolecall-rig-")))
     try:
+        made.open()
         yield made
     finally:
         made.close()

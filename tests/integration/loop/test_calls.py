@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from rolecall.errors import RolecallError
+from rolecall.errors import RolecallError, UnreachableError
 from rolecall.resource import Call
 from tests.integration.loop.acts import Act, exists, makes
 from tests.support import converge
@@ -103,3 +103,48 @@ def test_check_mode_predicts_a_python_step_without_running_it(tmp_path, home):
     act = calls(tmp_path / "a", lambda: called.append(1))
     assert converge([act], home, check=True).outcomes == {act.id: "would change"}
     assert called == []
+
+
+@pytest.mark.parametrize(("failures", "outcome"), [(0, "changed"), (2, "changed"), (3, "failed")])
+@pytest.mark.parametrize("how", ["raises", "idles"])
+def test_a_python_step_is_tried_again_as_often_as_it_says(
+    tmp_path, home, shell, failures, outcome, how
+):
+    tries = []
+
+    def run(target):
+        tries.append(1)
+        if len(tries) > failures:
+            (tmp_path / "a").touch()
+        elif how == "raises":
+            raise RolecallError("not yet")
+
+    asks = exists(tmp_path / "a")
+    act = Act("act", asks, Call(run, "try"), retries=2, retry_delay=0.01)
+    after = makes(tmp_path / "after")
+    result = converge([act, after], home, shell=shell)
+    assert result.outcomes[act.id] == outcome
+    assert len(tries) == min(failures + 1, 3)
+    assert result.outcomes[after.id] == ("changed" if outcome == "changed" else "skipped")
+
+
+def test_a_python_step_that_loses_the_host_is_not_tried_again(tmp_path, home):
+    tries = []
+
+    def run(target):
+        tries.append(1)
+        raise UnreachableError("gone")
+
+    act = Act("act", exists(tmp_path / "a"), Call(run, "try"), retries=2, retry_delay=0.01)
+    result = converge([act], home)
+    assert (result.outcomes, len(tries)) == ({"host": "unreachable"}, 1)
+
+
+def test_a_run_that_may_have_changed_the_facts_learns_them_anew(tmp_path, home, shell):
+    fact = f"rc_field there \"$(ls '{tmp_path}')\""
+    made = tmp_path / "made"
+    act = makes(made)
+    first = converge([act], home, shell=shell, facts=[fact])
+    assert first.outcomes == {act.id: "changed"}
+    again = converge([act], home, shell=shell, facts=[fact])
+    assert (again.outcomes, again.exchanges) == ({act.id: "ok"}, 1)

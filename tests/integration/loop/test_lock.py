@@ -1,10 +1,13 @@
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
+from rolecall.lock import LockHolder, signature
 from tests.integration.loop.acts import Act, makes
 from tests.support import KillableTarget, converge
 
@@ -115,6 +118,57 @@ def test_a_lock_whose_breaker_died_too_is_taken_over(tmp_path, home, shell):
         "changed"
     ]
     assert [path.name for path in home.iterdir()] == ["journal"]
+
+
+CONTROLLER = """
+import sys
+from pathlib import Path
+from tests.integration.loop.test_lock import Holder
+folder, home, shell = sys.argv[1:]
+Holder(Path(folder), Path(home), shell).wait()
+"""
+
+
+def killed_controller(tmp_path, home, shell):
+    """A controller that was killed while its shell goes on with a step."""
+    arguments = [sys.executable, "-c", CONTROLLER, str(tmp_path), str(home), shell]
+    controller = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
+    until((tmp_path / "waiting").exists)
+    controller.kill()
+    controller.wait()
+
+
+def test_a_step_of_a_killed_run_is_not_ended_and_its_lock_not_taken(tmp_path, home, shell):
+    killed_controller(tmp_path, home, shell)
+    held = (home / "lock").readlink()
+    said = converge([makes(tmp_path / "b")], home, shell=shell).done["host"]
+    assert "that run is dead, but a step that it began is still running" in said.reason
+    assert "--lock-wait" in said.hint
+    assert (home / "lock").readlink() == held
+    threading.Timer(1, (tmp_path / "go").touch).start()
+    run = converge([makes(tmp_path / "b")], home, shell=shell, lock_wait=30)
+    assert set(run.outcomes.values()) == {"changed"}
+    assert (tmp_path / "held").exists(), "the step was finished"
+
+
+def test_a_holder_is_dead_only_if_this_machine_can_know_it():
+    mine, person = signature().split(" ", 1)
+    boot, space, pid, start = mine.split(":")
+
+    def is_dead(controller, who=person):
+        return LockHolder.parse(f"b:1:2 1700000000 run {controller} {who}").is_dead
+
+    child = subprocess.Popen(["true"])
+    assert not is_dead(mine)
+    assert is_dead(f"{boot}:{space}:{pid}:{int(start) + 1}"), "its number was given anew"
+    assert is_dead(f"{boot}:{space}:{child.pid}:{start}")
+    child.wait()
+    assert is_dead(f"{boot}:{space}:{child.pid}:{start}")
+    assert not is_dead(f"{boot}:{space}:{child.pid}:{start}", "somebody@elsewhere")
+    assert not is_dead(f"{boot}:1{space}:{child.pid}:{start}"), "another container"
+    assert not is_dead(f"another-boot:{space}:{child.pid}:{start}")
+    assert not is_dead("-")
+    assert not is_dead("a:b:c:d")
 
 
 def test_a_run_that_changes_nothing_takes_no_lock(tmp_path, home, shell):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from rolecall.jobs import detached
 from rolecall.resource import Resource
 from rolecall.shell import quote
 from rolecall.targets.ssh import Patience, SshTarget
-from tests.integration.loop.acts import Act, exists, makes
-from tests.rig.sshd import USER, Sshd
+from tests.integration.loop.acts import makes
+from tests.integration.ssh.controller import job, start
+from tests.rig.sshd import Sshd
 from tests.support import Result, converge
 
 
@@ -29,16 +27,6 @@ def no_job_survives(home: Path) -> Iterator[None]:
     for identity in home.glob("jobs/*/identity"):
         with suppress(ProcessLookupError, IndexError):
             os.killpg(int(identity.read_text().split(":")[1]), signal.SIGKILL)
-
-
-def job(folder: Path, name: str = "build") -> Act:
-    """A job that counts its starts, prints, waits for ``go``, and prints again."""
-    text = (
-        f"echo start >>{quote(f'{folder}/starts')}\necho working\n"
-        f"until [ -e {quote(f'{folder}/go')} ]; do sleep 0.05; done\n"
-        f"echo ready\n: >{quote(f'{folder}/made')}"
-    )
-    return Act("job", exists(folder / "made"), detached(name, text))
 
 
 def starts(folder: Path) -> int:
@@ -122,33 +110,29 @@ def test_a_job_that_ends_while_nobody_is_connected_is_found_done(
     assert starts(tmp_path) == 1
 
 
-CONTROLLER = """
-import sys
-from pathlib import Path
-from rolecall.targets.ssh import Address, SshTarget
-from tests.integration.ssh.test_cuts import job
-from tests.support import converge
-port, user, key, known, folder, home = sys.argv[1:]
-target = SshTarget("node", Address("127.0.0.1", int(port), user, (key,), (Path(known),)))
-converge([job(Path(folder))], Path(home), target=target)
-"""
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_job_survives_its_controller_and_the_next_run_attaches(
     sshd: Sshd, tmp_path: Path, home: Path, how: signal.Signals
 ) -> None:
-    arguments = [sshd.port, USER, sshd.key, sshd.known_hosts, tmp_path, home]
-    controller = subprocess.Popen(
-        [sys.executable, "-c", CONTROLLER, *map(str, arguments)],
-        cwd=Path(__file__).parents[3],
-        stderr=subprocess.DEVNULL,
-    )
+    controller = start(sshd.address(), home, tmp_path / "memory", tmp_path)
     until(lambda: starts(tmp_path) == 1)
     controller.send_signal(how)
     controller.wait(20)
     until(lambda: not held(home), 5)
     attaches(tmp_path, home, sshd)
+
+
+def test_a_job_survives_the_sleep_of_its_controller(sshd: Sshd, tmp_path: Path, home: Path) -> None:
+    """A stopped process answers nothing, as a laptop that sleeps, and wakes up where it was."""
+    patience = Patience(keepalive=1, lost=2)
+    controller = start(sshd.address(patience=patience), home, tmp_path / "memory", tmp_path)
+    until(lambda: starts(tmp_path) == 1)
+    controller.send_signal(signal.SIGSTOP)
+    until(lambda: not held(home), 12)
+    attaches(tmp_path, home, sshd)
+    controller.send_signal(signal.SIGCONT)
+    controller.wait(20)
+    assert starts(tmp_path) == 1
 
 
 def test_a_step_that_is_no_job_ends_with_an_interrupt_and_frees_the_lock(

@@ -113,10 +113,19 @@ def test_facts_are_read_from_an_answer_however_little_it_says():
     assert Facts.parse(Observed.parse("")).python_release == (0, 0)
 
 
+def test_the_facts_that_roles_bring_are_remembered_with_the_others(tmp_path):
+    facts = Facts.parse(Observed.parse("hostname=h"), Observed.parse("a=1\nb=x\\ny\nnoise"))
+    assert facts.extra == {"a": "1", "b": "x\ny"}
+    cache = FactsCache(tmp_path)
+    cache.save("h", "/a", facts)
+    assert cache.load("h", "/a") == facts
+    assert replace(facts, extra={"a": "1"}) != facts
+
+
 def test_a_lock_tells_who_holds_it():
-    text = "boot:12:345 1700000000 20231114-221320-abcd someone@some host"
+    text = "boot:12:345 1700000000 20231114-221320-abcd boot:4:56:789 someone@some host"
     assert LockHolder.parse(text + "\n") == LockHolder(
-        "boot:12:345", 1700000000.0, "20231114-221320-abcd", "someone@some host"
+        "boot:12:345", 1700000000.0, "20231114-221320-abcd", "boot:4:56:789", "someone@some host"
     )
     error = locked_error("web", text)
     assert "web is locked by someone@some host: run 20231114-221320-abcd, since" in error.message
@@ -124,7 +133,7 @@ def test_a_lock_tells_who_holds_it():
     assert error.exit_code == 1
 
 
-@pytest.mark.parametrize("text", ["", "x", "a b c d", "a 1 c"])
+@pytest.mark.parametrize("text", ["", "x", "a b c d e", "a 1 c d"])
 def test_what_is_no_lock_of_ours_is_nobodys(text):
     assert LockHolder.parse(text) is None
     assert "another run" in locked_error("web", text).message
