@@ -2,11 +2,15 @@
 
 import sys
 
-from rolecall.cli.program import program
+from rolecall.startup import quick_exit, quick_imports
 
-try:
-    program.run()
-except BrokenPipeError:
-    from rolecall.output import pipe_closed
+with quick_exit():
+    with quick_imports():
+        from rolecall.cli.program import program
 
-    sys.exit(pipe_closed())
+    try:
+        program.run()
+    except BrokenPipeError:
+        from rolecall.output import pipe_closed
+
+        sys.exit(pipe_closed())

@@ -27,7 +27,6 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
         validate_default=True,
         protected_namespaces=(),
     )
@@ -39,6 +38,10 @@ class RunnerSettings(Settings):
     home: str = "~/.rolecall"
     """The directory on a host that holds all that Rolecall makes there: artifacts, jobs,
     services, the journal, the lock. Absolute, or in the home directory: ``~/…``."""
+
+    known_hosts: str = "known_hosts"
+    """The file with the SSH keys of this inventory's hosts, besides the user's own: absolute,
+    ``~/…``, or beside the inventory. It need not exist."""
 
     @field_validator("home")
     @classmethod

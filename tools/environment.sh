@@ -18,7 +18,7 @@ find_python() {
 # ensure_environment ROOT LOCK: .venv holds exactly the packages of LOCK. The copy of the lock
 # file inside is written last, so an environment without it is unfinished and made anew.
 ensure_environment() {
-  if [ -x "$1/.venv/bin/python" ] && cmp -s -- "$1/$2" "$1/.venv/$2"; then return 0; fi
+  if made_meanwhile "$1" "$2"; then return 0; fi
   python=$(find_python) || exit 1
   if [ -e "$1/.venv" ]; then made_in=$1/.venv; else made_in=$1; fi
   if [ ! -w "$made_in" ]; then
@@ -26,6 +26,36 @@ ensure_environment() {
     echo "  next: run this as the owner of $1, or in a copy of that folder that is yours" >&2
     exit 1
   fi
+  begin_making "$1"
+  trap 'rm -f -- "$environment_lock"' EXIT
+  trap 'exit 130' INT HUP TERM
+  made_meanwhile "$1" "$2" || make_or_explain "$1" "$2"
+  rm -f -- "$environment_lock"
+  trap - EXIT INT HUP TERM
+}
+
+made_meanwhile() { [ -x "$1/.venv/bin/python" ] && cmp -s -- "$1/$2" "$1/.venv/$2"; }
+
+# begin_making ROOT: one process at a time makes the environment; the others wait for it. The lock
+# is a link whose target is the maker's pid, so that a dead one's is recognised.
+begin_making() {
+  environment_lock=$1/.venv.lock
+  until ln -s "$$" "$environment_lock" 2>/dev/null; do
+    maker=$(readlink -- "$environment_lock") || continue
+    if kill -0 "$maker" 2>/dev/null; then
+      [ -n "${waited:-}" ] || echo "waiting for process $maker, which makes $1/.venv" >&2
+      waited=yes
+      sleep 1
+    elif mv -- "$environment_lock" "$environment_lock.$$" 2>/dev/null; then
+      # Someone else may have taken it over in between: give that one back.
+      [ "$(readlink -- "$environment_lock.$$")" = "$maker" ] ||
+        mv -- "$environment_lock.$$" "$environment_lock"
+      rm -f -- "$environment_lock.$$"
+    fi
+  done
+}
+
+make_or_explain() {
   echo "making $1/.venv from $2 (once; takes a moment)" >&2
   if [ ! -x "$1/.venv/bin/python" ] || [ ! -f "$1/.venv/requirements.lock" ]; then
     rm -rf -- "$1/.venv"

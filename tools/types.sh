@@ -1,5 +1,5 @@
 # Strict types: the controller's code as a whole, then each program that runs on a target by
-# itself, since each is loaded from its own folder.
+# itself, since each is loaded from its own folder. The runner's benchmark counts as the controller's.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 mypy=$here/.venv/bin/mypy
@@ -7,7 +7,8 @@ cd "$here"
 "$mypy"
 for folder in roles/engine/openvino roles/engine/vllm roles/model/fetch roles/repo/fill roles/repo/backends/tensorrtllm \
   templates/inflight_batcher_llm/*/1 benchmarks; do
-  files=$(cd -- "$folder" && find . -name '*.py' ! -path '*/__pycache__/*' | sort)
+  files=$(cd -- "$folder" && find . -name '*.py' ! -path '*/__pycache__/*' \
+    ! -path ./runner.py ! -path './peers/*' | sort)
   [ -n "$files" ] || continue
   # The builder for vLLM reads a GGUF with the modules of the one for OpenVINO.
   path=

@@ -43,10 +43,11 @@ def destroy(project: Project, flags: Flags, *, ask: bool) -> int:
 
 
 def _what(project: Project, flags: Flags) -> tuple[Declare, int]:
-    """What is to be removed on each host, from its journal, and how many things in all."""
-    found: dict[str, list[tuple[str, Resource]]] = {}
-    for session, opened in project.look(flags, what=lambda _: []):
-        found[opened.host.name] = removals(journal.fetch(session))
+    """What is to be removed on each host, from its journal, and how many things in all.
+
+    A host that cannot be asked has nothing to remove; the run that follows reports it.
+    """
+    found, _ = project.ask(flags, lambda session, _: removals(journal.fetch(session)))
 
     def what(host: Host) -> list[tuple[str, Resource | Skip]]:
         return list(found.get(host.name, []))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -9,7 +10,8 @@ from pydantic.fields import FieldInfo
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
 from rolecall.errors import ConfigError
-from rolecall.settings import KeyPath, Resolved, Settings, nearest
+from rolecall.role import Host
+from rolecall.settings import KeyPath, Resolved, RunnerSettings, Settings, nearest
 
 
 def show_settings(project: Project, role: str, flags: Flags) -> None:
@@ -18,18 +20,32 @@ def show_settings(project: Project, role: str, flags: Flags) -> None:
     Raises:
         ConfigError: there is no such role.
     """
+    roles = {loaded.name: loaded for loaded in project.load_roles()}
     for host, settings in project.resolved(flags).items():
         if role and role not in settings:
             raise ConfigError(f"there is no role {role}", nearest(role, settings))
+        known = _known(project, host, settings)
         for name, resolved in settings.items():
             if role in {"", name}:
-                _print_role(host, name, resolved)
+                notes = roles[name].notes if name in roles else None
+                _print_role(host, name, resolved, notes(known) if known and notes else ())
 
 
-def _print_role(host: str, name: str, resolved: Resolved) -> None:
+def _known(project: Project, name: str, settings: Mapping[str, Resolved]) -> Host | None:
+    """The host as the last run found it, since settings are shown without asking it; or None."""
+    values = {role: resolved.settings for role, resolved in settings.items()}
+    runner = values["rolecall"]
+    assert isinstance(runner, RunnerSettings)
+    facts = project.facts_cache().load(name, runner.home)
+    return Host(name, facts, values) if facts else None
+
+
+def _print_role(host: str, name: str, resolved: Resolved, notes: Iterable[str]) -> None:
     fields = type(resolved.settings).model_fields
     print(f"{name}  (on {host})" + ("" if fields else ": no settings"))
     _print_fields(name, resolved.settings, resolved, ())
+    for line in notes:
+        print(f"  {line}")
     print()
 
 

@@ -10,16 +10,22 @@ from rolecall.errors import ConfigError
 from rolecall.resource import Probe, ShellFunction
 from rolecall.shell import encode, quote
 
-# One stat and one sha256sum answer for any number of paths. A path that cannot be reached
+# One stat and one sha256sum answer for any number of paths, and none where there is nothing, as
+# in front of most changes. A path that cannot be reached
 # counts as absent, as it does for every other program of this user. A name with a newline is
 # hashed by itself: busybox does not escape it, so its line could not be told from two.
 _SOURCE = r"""
 rc_paths() {
   rc_sum=$1
   shift
-  rc_stats=$(stat -c '%a %U %G %u %g' -- "$@" 2>/dev/null)
-  rc_sums=
-  if [ "$rc_sum" = 1 ]; then
+  rc_some= rc_stats= rc_sums=
+  for rc_p; do
+    if [ -e "$rc_p" ] || [ -L "$rc_p" ]; then rc_some=1 && break; fi
+  done
+  if [ -n "$rc_some" ]; then
+    rc_stats=$(stat -c '%a %U %G %u %g' -- "$@" 2>/dev/null)
+  fi
+  if [ -n "$rc_some" ] && [ "$rc_sum" = 1 ]; then
     rc_sums=$(
       for rc_p; do
         shift

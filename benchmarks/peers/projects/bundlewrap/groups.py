@@ -1,0 +1,3 @@
+"""No groups: every node names its bundle."""
+
+groups = {}
