@@ -6,11 +6,14 @@ from invoke import Collection
 
 from rolecall.cli import fleet, tasks
 from rolecall.cli.project import Project
+from roles.preflight.tasks import preflight_task
 from roles.server.tasks import serving_tasks, show_answer
 
 ROLES = {
     "system": "Install operating system packages.",
     "python": "Make the serving environment: pinned, hashed wheels.",
+    "preflight": "Check that the model can be served here.",
+    "runtime": "See to what the serving software runs in: environment, image, or installed.",
     "model": "Fetch and verify the model.",
     "engine": "Build the engine for this machine.",
     "repo": "Render the Triton model repository.",
@@ -25,7 +28,8 @@ for task in (
         project, "deploy", "Converge: everything a served model needs.", after=show_answer
     ),
     tasks.plan_task(project),
-    *tasks.role_tasks(project, ROLES),
+    *tasks.role_tasks(project, {n: doc for n, doc in ROLES.items() if n != "preflight"}),
+    preflight_task(project),
     tasks.why_task(project),
     tasks.settings_task(project),
     tasks.inventory_task(project),

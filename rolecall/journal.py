@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from rolecall.loop.answers import parts
@@ -49,7 +50,7 @@ def _entry(line: str) -> Entry | None:
         data: dict[str, Any] = json.loads(line)
         removal = data.get("removal")
         return Entry(
-            data["at"],
+            _time(data["at"]),
             data["run"],
             data["state"],
             data["id"],
@@ -58,6 +59,13 @@ def _entry(line: str) -> Entry | None:
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _time(at: int | str) -> str:
+    """When, in UTC; a host notes the seconds since 1970."""
+    if isinstance(at, str):
+        return at
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def created(entries: Iterable[Entry]) -> list[tuple[str, Removal]]:

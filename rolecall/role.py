@@ -36,6 +36,10 @@ class Host:
             return self.facts.home + path[1:]
         return path
 
+    def fact(self, name: str) -> str:
+        """A fact that a role of the project brings; empty where it is not known."""
+        return self.facts.extra.get(name, "")
+
     def settings(self, type_: type[S]) -> S:
         """The settings of another role, by their type.
 
@@ -49,26 +53,38 @@ class Host:
 
 
 RoleFunction = Callable[[Host, S], Iterable[Resource | Skip]]
+Notes = Callable[[Host], Iterable[str]]
 
 
 @dataclass(frozen=True)
 class Role(Generic[S]):
-    """A role: its name, its settings' type, and its function."""
+    """A role: its name, its settings' type, its function, and the facts it brings.
+
+    Attributes:
+        facts: shell text that prints facts with ``rc_field``. Every run asks for them in its
+            first exchange, whichever roles it converges, so they have to be cheap, and the same
+            from one run to the next.
+        notes: what a host's settings come to, in lines that ``./inv settings`` shows below them.
+    """
 
     name: str
     settings: type[S]
     function: RoleFunction[S]
+    facts: str = ""
+    notes: Notes | None = None
 
     def resources(self, host: Host) -> list[Resource | Skip]:
         """What the role declares for ``host``, in order."""
         return list(self.function(host, host.settings(self.settings)))
 
 
-def role(settings: type[S]) -> Callable[[RoleFunction[S]], Role[S]]:
-    """Make a role of the function below; its name is the role's."""
+def role(
+    settings: type[S], facts: str = "", notes: Notes | None = None
+) -> Callable[[RoleFunction[S]], Role[S]]:
+    """Make a role of the function below; its name is the role's. The rest: see :class:`Role`."""
 
     def decorate(function: RoleFunction[S]) -> Role[S]:
-        return Role(function.__name__, settings, function)
+        return Role(function.__name__, settings, function, facts, notes)
 
     return decorate
 

@@ -122,13 +122,15 @@ def converge(
     memory: Path | None = None,
     settings: Mapping[str, Settings] | None = None,
     sudo_password: SudoPassword | None = None,
+    facts: Sequence[str] = (),
     result: Result | None = None,
 ) -> Result:
     """Converge what is wanted on this machine or on ``target``, or predict it with ``check``.
 
     ``home`` becomes Rolecall's own directory on the host. What the controller remembers (the
     facts) lies in ``memory``, by default beside ``home``, so that with the same ``home`` a
-    second run is one exchange. ``result`` is filled while the run goes on.
+    second run is one exchange. ``facts`` are the shell texts of facts that roles bring. ``result``
+    is filled while the run goes on.
     """
     result = Result() if result is None else result
     stream = Stream([result])
@@ -136,6 +138,7 @@ def converge(
         target or LocalTarget(HOST, shell),
         {"rolecall": RunnerSettings(home=str(home)), **(settings or {})},
         sudo_password,
+        tuple(facts),
     )
 
     def declared(host: Host) -> list[tuple[str, Resource | Skip]]:

@@ -68,12 +68,28 @@ rc_has() {
   done
 }
 
-# rc_journal JSON: append one record; JSON is a comma-separated list of members. cat writes,
-# because it tells why it cannot; printf in dash and busybox does not.
+# rc_clock: set rc_epoch to the seconds since 1970, without a process where /proc tells the time.
+rc_clock() {
+  if rc_uptime 2>/dev/null; then
+    [ -n "${rc_booted:-}" ] || rc_booted=$(($(date +%s) - rc_now))
+    rc_epoch=$((rc_booted + rc_now))
+  else
+    rc_epoch=$(date +%s)
+  fi
+}
+
+# rc_journal JSON: append one record; JSON is a comma-separated list of members. Where that fails,
+# cat tries again and tells why, in rc_said: printf in dash and busybox does not. It begins with a
+# line end, since the first attempt may have left half a record.
 rc_journal() {
-  cat >>"$rc_home/journal" <<RC_RECORD
-{"at":"$(date -u +%Y-%m-%dT%H:%M:%SZ)","run":"$rc_run",$1}
+  rc_clock
+  rc_line="{\"at\":$rc_epoch,\"run\":\"$rc_run\",$1}"
+  if printf '%s\n' "$rc_line" 2>/dev/null >>"$rc_home/journal"; then return 0; fi
+  rc_said=$(cat 2>&1 >>"$rc_home/journal" <<RC_RECORD
+
+$rc_line
 RC_RECORD
+  )
 }
 
 # rc_mend_journal: end a line that a crash or a full disk cut short, so that no later record is
@@ -227,7 +243,7 @@ rc_same() {
 
 # rc_begin RECORD: note a change before it is made; without that note it is not made.
 rc_begin() {
-  rc_said=$(rc_journal "\"state\":\"begin\",$1" 2>&1) && return 0
+  rc_journal "\"state\":\"begin\",$1" && return 0
   rc_halt=1
   rc_frame refused
   printf '%s\n' "$rc_said"

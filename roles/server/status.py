@@ -16,16 +16,47 @@ from rolecall.resources.service import status_script
 from rolecall.run import Opened
 from rolecall.session import Session
 from rolecall.shell import quote
-from roles.server.role import Server, service
+from roles.server.role import service
+from roles.server.settings import Server
 
-# The engine of the repository that the running server was started with.
+# rc_engine REPOSITORY: what the repository serves: its engine, or the LLM API's model.
 _ENGINE = r"""
+rc_engine() {
+  [ -n "$1" ] || return 0
+  rc_said=$(tr '\n' ' ' <"$1/tensorrt_llm/config.pbtxt" 2>/dev/null | sed -n \
+    's/.*"gpt_model_path" *value *:* *{ *string_value *: *"\([^"]*\)".*/\1/p')
+  [ -n "$rc_said" ] || rc_said=$(sed -n "s/^model: *[\"']*\([^\"']*\)[\"']*$/\1/p" \
+    "$1/tensorrt_llm/1/model.yaml" 2>/dev/null)
+  printf '%s\n' "$rc_said"
+}
 rc_frame engine
-rc_repo=$(sh "$rc_supervise" status "$rc_service" 2>/dev/null |
-  sed -n 's/^command=.*--model-repository=\([^ ]*\).*/\1/p')
-[ -z "$rc_repo" ] || sed -n 's/.*"gpt_model_path" value: { string_value: "\([^"]*\)".*/\1/p' \
-  "$rc_repo/tensorrt_llm/config.pbtxt" 2>/dev/null
+rc_engine "$rc_now"
+rc_frame earlier
+rc_engine "$rc_before"
 """
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What ``./inv rollback`` goes back to.
+
+    Attributes:
+        engine: the engine, or the model.
+        since: Unix time at which it began to serve.
+        missing: a path without which it cannot.
+    """
+
+    engine: str
+    since: int
+    missing: str
+
+    @classmethod
+    def of(cls, observed: Observed, engine: str) -> Earlier | None:
+        """Read it from what the service says; None where there is nothing to go back to."""
+        if not observed.get("previous"):
+            return None
+        since = int(observed.get("previous.since") or 0)
+        return cls(engine, since, observed.get("previous.missing"))
 
 
 @dataclass(frozen=True)
@@ -46,6 +77,7 @@ class HostStatus:
     restarts: int
     endpoint: str
     engine: str
+    earlier: Earlier | None
 
 
 def show_status(project: Project, flags: Flags, *, json: bool) -> bool:
@@ -62,8 +94,10 @@ def host_status(session: Session, opened: Opened) -> HostStatus:
     """Ask a host, in one more round trip, how its server is."""
     directory = service(opened.host).directory
     script = (
-        f"rc_service={quote(directory)} rc_supervise={quote(directory)}/supervise\n"
-        f"rc_frame service\n{status_script(directory)}\n{_ENGINE}"
+        f"rc_status=$({status_script(directory)})\n"
+        "rc_frame service\n"
+        "printf '%s\\n' \"$rc_status\"\n"
+        f"{_repository('rc_now', 'command')}{_repository('rc_before', 'previous.command')}{_ENGINE}"
     )
     said = {part.frame.kind: part for part in parts(session.exchange(script))}
     observed = Observed.parse(said["service"].text)
@@ -77,7 +111,15 @@ def host_status(session: Session, opened: Opened) -> HostStatus:
         int(observed.get("restarts") or 0),
         f"http://{settings.address}:{settings.http_port}",
         said["engine"].text,
+        Earlier.of(observed, said["earlier"].text),
     )
+
+
+def _repository(variable: str, field: str) -> str:
+    """Shell text that reads the model repository from a command in ``$rc_status``."""
+    name = field.replace(".", "[.]")
+    pattern = quote(f"s/^{name}=.*--model-repository=\\([^ ]*\\).*/\\1/p")
+    return f"{variable}=$(printf '%s\\n' \"$rc_status\" | sed -n {pattern} | head -n 1)\n"
 
 
 def _roles(opened: Opened) -> dict[str, dict[str, int]]:
@@ -97,10 +139,7 @@ def _print(status: HostStatus) -> None:
     for role, counts in status.roles.items():
         print(f"  {role:<8} " + ", ".join(f"{count} {what}" for what, count in counts.items()))
     ready = "ready" if status.ready else "not ready"
-    since = ""
-    if status.since:
-        started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.since))
-        since = f" since {started}"
+    since = f" since {_time(status.since)}" if status.since else ""
     restarts = f", restarted {status.restarts} times" if status.restarts else ""
     print(f"  serving  {status.state}, {ready}{since}{restarts}")
     if status.state == "running":
@@ -108,6 +147,16 @@ def _print(status: HostStatus) -> None:
         print(f"           from engine {status.engine or 'unknown'}")
     else:
         print(f"           next: {_way_out(status)}")
+    if earlier := status.earlier:
+        print(f"  earlier  {earlier.engine or 'other options'}, from {_time(earlier.since)}")
+        if earlier.missing:
+            print(f"           cannot be gone back to: {earlier.missing} is no longer there")
+        else:
+            print("           ./inv rollback goes back to it")
+
+
+def _time(unix: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix))
 
 
 def _way_out(status: HostStatus) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
 from rolecall.errors import ConfigError, RolecallError
 from rolecall.loop.answers import parts
+from rolecall.loop.scripts import dialect
 from rolecall.role import Host
 from rolecall.session import Session
 from rolecall.shell import quote
+from rolecall.targets import Target
 from roles.engine import role as engines
+from roles.model import role as models
+from roles.repo.role import repository
 from roles.server.chat import ChatFormat, answer, converse
 from roles.server.client import Sampling, is_ready
 from roles.server.role import endpoint
@@ -41,6 +46,7 @@ def _talk_to(
             f"nothing is served on {host.name}: {url} is not ready",
             "./inv status shows why, ./inv deploy brings it up",
         )
+    sampling = with_token_ids(session, host, sampling)
     if raw:
         answer(url, question, sampling)
         return
@@ -51,15 +57,62 @@ def _talk_to(
         converse(url, style, sampling)
 
 
+def with_token_ids(session: Session, host: Host, sampling: Sampling) -> Sampling:
+    """``sampling`` with the ids that end and fill a sequence, where the repository names them."""
+    path = repository(host).description
+    if not path:
+        return sampling
+    said: dict[str, Any] = json.loads(_texts(session, [path])[0] or "{}")
+    ids = {name: said[name] for name in ("end_id", "pad_id") if isinstance(said.get(name), int)}
+    return replace(sampling, **ids)
+
+
+def asked_anew(target: Target, host: Host, sampling: Sampling) -> Sampling:
+    """As :func:`with_token_ids`, for whoever has no session with the host any more."""
+    if not repository(host).description:
+        return sampling
+    session = Session(target)
+    try:
+        session.tell(dialect(session.mark, host.facts.state_dir, "", "", is_root=True).opening())
+        return with_token_ids(session, host, sampling)
+    finally:
+        session.close()
+
+
 def chat_format(session: Session, host: Host) -> ChatFormat:
-    """The chat template and special tokens of the engine that the settings name."""
-    path = engines.artifact(host).path
+    """The chat template and special tokens of the model that the settings name.
+
+    A built engine brings its own; else they are the model's. Hugging Face's tokenizers keep the
+    template in ``chat_template.jinja`` or, earlier, in ``tokenizer_config.json``.
+    """
+    engine = engines.artifact(host)
+    folders = [*([engine.path] if engine else []), models.artifact(host).path]
     names = ("chat_template.jinja", "tokenizer_config.json")
-    script = "\n".join(
-        f"rc_frame text; cat -- {quote(f'{path}/{name}')} 2>/dev/null" for name in names
-    )
-    texts = [part.text for part in parts(session.exchange(script)) if part.frame.kind == "text"]
-    tokens: dict[str, Any] = json.loads(texts[1]) if texts[1] else {}
-    return ChatFormat(
-        texts[0], {name: value for name, value in tokens.items() if name.endswith("_token")}
-    )
+    texts = _texts(session, [f"{folder}/{name}" for folder in folders for name in names])
+    formats = [
+        parse_format(template, config)
+        for template, config in zip(texts[::2], texts[1::2], strict=True)
+    ]
+    return next((found for found in formats if found.template), formats[0])
+
+
+def parse_format(template: str, tokenizer_config: str) -> ChatFormat:
+    """The format from the two files' texts; an empty text is a file that is not there."""
+    said: dict[str, Any] = json.loads(tokenizer_config) if tokenizer_config else {}
+    tokens = {name: _content(value) for name, value in said.items() if name.endswith("_token")}
+    inside = said.get("chat_template") or ""
+    if isinstance(inside, list):  # several, by name
+        named = {item["name"]: item["template"] for item in inside}
+        inside = named.get("default", "")
+    return ChatFormat(template or str(inside), tokens)
+
+
+def _content(token: Any) -> Any:
+    """A special token's text, which may be written with its properties."""
+    return token.get("content") if isinstance(token, dict) else token
+
+
+def _texts(session: Session, paths: list[str]) -> list[str]:
+    """The texts of files on the host; empty for those that are not there."""
+    script = "\n".join(f"rc_frame text; cat -- {quote(path)} 2>/dev/null" for path in paths)
+    return [part.text for part in parts(session.exchange(script)) if part.frame.kind == "text"]

@@ -41,6 +41,7 @@ def serving_tasks(project: Project) -> list[RolecallTask]:
         status_task(project),
         _switch_task(project, "start", "Start the server and wait until it is ready.", on=True),
         _switch_task(project, "stop", "Stop the server.", on=False),
+        rollback_task(project),
         logs_task(project),
     ]
 
@@ -136,6 +137,34 @@ def _switch_task(project: Project, name: str, doc: str, *, on: bool) -> Rolecall
     return task()(body)
 
 
+def rollback_task(project: Project) -> RolecallTask:
+    """``rollback``."""
+
+    @task()
+    def rollback(
+        _: invoke.Context,
+        check: bool = False,
+        hosts: str = "",
+        inventory: str = "",
+        set: Sequence[str] = (),  # noqa: A002
+        json: bool = False,
+        verbose: bool = False,
+        lock_wait: str = "0",
+    ) -> None:
+        """Serve again what was served before, in one restart; deploy goes forward again."""
+        from roles.server.rollback import roll_back
+
+        flags = from_arguments(locals())
+        with reported(project.state, json=json):
+            status = roll_back(project, flags)
+            if not (status or json):
+                print("next: ./inv plan shows the way forward, ./inv deploy goes it")
+        if status:
+            raise Exit(code=status)
+
+    return rollback
+
+
 def logs_task(project: Project) -> RolecallTask:
     """``logs [-f]``."""
 
@@ -161,21 +190,25 @@ def logs_task(project: Project) -> RolecallTask:
 def show_answer(result: HostResult, stream: Stream, changed: bool) -> None:
     """After a deploy: an answer of the model if anything changed, the endpoint, what is next."""
     from rolecall.events import Message
+    from roles.repo.settings import Repo
     from roles.server.client import Sampling, ask
     from roles.server.role import endpoint, own_url
+    from roles.server.talk import asked_anew
 
     if result.host is None:
         return
     name = result.target.name
     if changed:
+        sampling = asked_anew(result.target, result.host, Sampling(60, temperature=0.0))
         with endpoint(result.host, result.target) as url:
-            answer = ask(url, QUESTION, Sampling(max_tokens=60, temperature=0.0))
+            answer = ask(url, QUESTION, sampling)
         stream.emit(Message(name, f"{QUESTION}\n{answer.strip()} …", "good"))
     hosts = "" if name == "localhost" else f" --hosts {name}"
+    model = "tensorrt_llm" if result.host.settings(Repo).kind == "llmapi" else "ensemble"
     stream.emit(
         Message(
             name,
-            f"serving at {own_url(result.host)}/v2/models/ensemble/generate\n"
+            f"serving at {own_url(result.host)}/v2/models/{model}/generate\n"
             f'next: ./inv chat "{QUESTION}"{hosts}   ./inv status{hosts}   ./inv logs{hosts}   '
             f"./inv destroy{hosts}",
         )

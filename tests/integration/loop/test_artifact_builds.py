@@ -112,6 +112,15 @@ def test_a_digest_that_the_build_worked_out_is_taken_over(root, home, shell):
     settled([built], home, shell)
 
 
+def test_what_a_build_notes_is_part_of_the_answer(root, home, shell):
+    build = "echo x >result; printf 'commit=abc def\\nnot a note\\nsize=2\\n' >\"$NOTES\""
+    built = artifact(root, build)
+    converge([built], home, shell=shell)
+    notes = Path(built.path, ".rolecall/notes").read_text()
+    assert notes == "note.commit=abc def\nnote.size=2\n"
+    settled([built], home, shell)
+
+
 # Secrets
 
 

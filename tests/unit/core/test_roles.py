@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from rolecall.errors import ConfigError
 from rolecall.facts import Facts
 from rolecall.resource import Observed
-from rolecall.role import Host, Roles
+from rolecall.role import Host, Roles, role
 from rolecall.settings import RunnerSettings, Settings
 
 FACTS = Facts.parse(Observed.parse("home=/home/u\nstate_dir=/home/u/.rolecall"))
@@ -19,6 +21,20 @@ def test_a_host_builds_paths():
         "~x",
         "/x",
     )
+
+
+def test_a_fact_that_a_role_brings_is_found_by_its_name():
+    host = Host("h", replace(FACTS, extra={"colour": "red"}), {})
+    assert (host.fact("colour"), host.fact("size"), HOST.fact("colour")) == ("red", "", "")
+
+
+def test_a_role_brings_facts_with_its_declaration():
+    @role(RunnerSettings, facts="rc_field colour red")
+    def paint(host, settings):
+        return []
+
+    assert (paint.name, paint.facts) == ("paint", "rc_field colour red")
+    assert role(RunnerSettings)(lambda host, settings: []).facts == ""
 
 
 def test_settings_are_found_by_type():

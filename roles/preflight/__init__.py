@@ -1,0 +1,1 @@
+"""Role preflight: whether the model can be served here, found out before anything heavy."""
