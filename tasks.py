@@ -6,10 +6,12 @@ from invoke import Collection
 
 from rolecall.cli import fleet, tasks
 from rolecall.cli.project import Project
+from roles.bundle.tasks import bundle_task
 from roles.preflight.tasks import preflight_task
 from roles.server.tasks import serving_tasks, show_answer
 
 ROLES = {
+    "bundle": "Verify the bundle that a host without a network takes everything from.",
     "system": "Install operating system packages.",
     "python": "Make the serving environment: pinned, hashed wheels.",
     "preflight": "Check that the model can be served here.",
@@ -20,6 +22,9 @@ ROLES = {
     "server": "Run Triton, supervised, until it is ready.",
 }
 
+#: Roles whose name is a task that does more than converge them.
+OWN_TASKS = ("bundle", "preflight")
+
 project = Project(Path(__file__).parent, tuple(ROLES))
 
 ns = Collection()
@@ -28,8 +33,9 @@ for task in (
         project, "deploy", "Converge: everything a served model needs.", after=show_answer
     ),
     tasks.plan_task(project),
-    *tasks.role_tasks(project, {n: doc for n, doc in ROLES.items() if n != "preflight"}),
+    *tasks.role_tasks(project, {n: doc for n, doc in ROLES.items() if n not in OWN_TASKS}),
     preflight_task(project),
+    bundle_task(project),
     tasks.why_task(project),
     tasks.settings_task(project),
     tasks.inventory_task(project),

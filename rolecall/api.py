@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rolecall.errors import ConfigError, RolecallError
     from rolecall.facts import Facts
+    from rolecall.jobs import detached
     from rolecall.resource import (
         Apply,
         Call,
@@ -90,6 +91,7 @@ __all__ = [
     "Tree",
     "Unless",
     "Venv",
+    "detached",
     "folder_files",
     "free_space",
     "http_ready",
@@ -141,6 +143,7 @@ _PLACES = {
     "Tree": "rolecall.resources.tree",
     "Unless": "rolecall.resources.unless",
     "Venv": "rolecall.resources.venv",
+    "detached": "rolecall.jobs",
     "folder_files": "rolecall.resources.tree",
     "free_space": "rolecall.resources.requirement",
     "http_ready": "rolecall.resources.service",

@@ -169,8 +169,7 @@ rc_release() {
 
 # rc_uptime: whole seconds since the boot, into rc_now.
 rc_uptime() {
-  read -r rc_now rc_rest </proc/uptime
-  rc_now=${rc_now%%.*}
+  read -r rc_now rc_rest </proc/uptime && rc_now=${rc_now%%.*}
 }
 
 # rc_wait: wait for the next exchange, which begins with a blank; end this shell, and with it

@@ -15,6 +15,9 @@ VALUE = 56
 #: Fields of a change that are shown, unless all are asked for.
 FIELDS = 8
 
+#: Lines of a text that is new as a whole which are shown, unless all of it is asked for.
+NEW_LINES = 20
+
 _DIGEST = re.compile(r"((?:[a-z0-9]+:)?[0-9a-f]{8})[0-9a-f]{24,120}")
 
 
@@ -46,6 +49,17 @@ def shown(
         changes = [change for change in changes if not _is_digest(change.after)] or changes[:1]
     kept = changes if full else changes[:FIELDS]
     return [_show(change, charset, full) for change in kept], len(changes) - len(kept)
+
+
+def too_long(lines: Sequence[str]) -> str:
+    """What to say in place of a text that is new as a whole and longer than is worth reading.
+
+    Empty where the difference itself is to be shown. A first deploy brings programs of thousands
+    of lines, which would hide what is changed.
+    """
+    if len(lines) <= NEW_LINES + 1 or not lines[0].startswith("@@ -0,0 "):
+        return ""
+    return f"new, {len(lines) - 1} lines: -v shows them"
 
 
 def _is_digest(value: str | None) -> bool:

@@ -28,7 +28,7 @@ from rolecall.events import (
     RunStarted,
     TextDiff,
 )
-from rolecall.output.changes import Shown, shown
+from rolecall.output.changes import Shown, shown, too_long
 from rolecall.output.hosts import fold, is_fleet, number_of, without_host
 from rolecall.output.live import Activity
 from rolecall.output.recap import RunStory, log_line, recap_lines
@@ -375,7 +375,11 @@ class ConsoleListener:
         self._indented(line, 4)
 
     def _diff(self, event: TextDiff) -> None:
-        self._indented(Text(self._charset.text(event.path), style="bold"), 6)
+        path = Text(self._charset.text(event.path), style="bold")
+        if not self._verbose and (summary := too_long(event.lines)):
+            self._indented(path.append(f"  {summary}", "not bold dim"), 6)
+            return
+        self._indented(path, 6)
         lines = event.lines if self._verbose else event.lines[:DIFF_LINES]
         for line in lines:
             style = _DIFF.get(line[:1], "dim")

@@ -24,7 +24,7 @@ from rolecall.events import (
     RunStarted,
     TextDiff,
 )
-from rolecall.output.changes import shown
+from rolecall.output.changes import shown, too_long
 from rolecall.output.hosts import fold, is_fleet
 from rolecall.output.meter import Meter
 from rolecall.output.text import Charset, count, duration
@@ -293,6 +293,9 @@ class Plain:
         self._line(event.host, word, ", ".join(said))
 
     def _diff(self, event: TextDiff) -> None:
+        if not self._verbose and (summary := too_long(event.lines)):
+            self._line(event.host, "diff", event.id, f"({event.path}, {summary})")
+            return
         self._line(event.host, "diff", event.id, f"({event.path})")
         for line in event.lines:
             self._write(f"    {self._charset.text(line)}".rstrip())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from rolecall.resources.versioned import Versioned
 from rolecall.shell import escape, quote, words
 
 _SOURCE = Path(__file__).with_suffix(".sh").read_text()
-_FUNCTION = ShellFunction("rc_artifact", _SOURCE, arity=2)
+_FUNCTION = ShellFunction("rc_artifact", _SOURCE, arity=4)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,23 @@ class Artifact(Versioned):
 
     ``build`` finds a used artifact's path in ``$USES_TITLE`` (upper case), and ``variables`` as
     shell variables. Neither paths nor variables are part of the digest: they say where things
-    are on this host, not what the result is made from.
+    are on this host, not what the result is made from. A secret of ``secrets`` reaches it in a
+    file of the host's user alone, which the variable of that name leads to and which goes with
+    the build.
+
+    Besides, a build may use, all on the file system of ``$OUT``:
+
+    * ``$KEEP``, a directory that outlives a build that fails or is killed, and that only a build
+      that succeeds removes: what lies in it is there when the same artifact is built again.
+    * ``$OLD``, the damaged version that is being replaced; empty where there is none. Whatever is
+      still right may be linked from it into ``$OUT``, once it has been verified.
+    * ``$SUMS``, a file for lines ``SHA256 SIZE MTIME ./PATH`` of outputs (the time in whole
+      seconds) whose digest the build has worked out itself, so that they are not read once more.
+    * ``$NOTES``, a file for lines ``name=value`` about what was made, which ``why`` shows.
+
+    Attributes:
+        follow_links: compare a link in it by the file that it leads to, rather than by itself.
+        verify: the probe reads every file and compares its sha256 with the manifest.
     """
 
     kind: ClassVar[str] = "artifact"
@@ -41,6 +58,9 @@ class Artifact(Versioned):
     build: str
     uses: tuple[Artifact, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    follow_links: bool = field(default=False, kw_only=True)
+    verify: bool = field(default=False, kw_only=True)
 
     @property
     def all_inputs(self) -> dict[str, str]:
@@ -57,24 +77,39 @@ class Artifact(Versioned):
 
     def probe(self) -> Probe:
         """Whether it is there and whole, and which version is current, made from what."""
-        return Probe(_FUNCTION, (self.folder, self.digest))
+        return Probe(_FUNCTION, (self.folder, self.digest, self._links, "yes" * self.verify))
+
+    @property
+    def _links(self) -> str:
+        """The option of stat that goes through links, or nothing."""
+        return "-L" * self.follow_links
 
     def desired(self) -> Mapping[str, str]:
         """Present, whole and current."""
         inputs = {f"input.{name}": value for name, value in self.all_inputs.items()}
-        return {"present": "yes", "current": self.digest, **inputs}
+        hashes = {"hashes": "match"} if self.verify else {}
+        return {"present": "yes", **hashes, "current": self.digest, **inputs}
+
+    def thorough(self) -> Artifact:
+        """The same, with every file read and compared with the manifest."""
+        return replace(self, verify=True)
 
     def apply(self, observed: Observed) -> Apply:
         """Build it as a detached job unless it is there, then make it current."""
-        if observed.get("present") == "yes":
+        if observed.get("present") == "yes" and observed.get("hashes", "match") == "match":
             return Script(self.switch)
-        build = detached(f"{self.title}-{self.digest}", self._job())
+        build = detached(f"{self.title}-{self.digest}", self._job(), dict(self.secrets))
         return Script(f"{build}\n{self.switch}")
 
     def _job(self) -> str:
         variables = dict(self.variables)
         variables |= {_use_name(artifact.title): artifact.path for artifact in self.uses}
-        assignments = "\n".join(f"{name}={quote(value)}" for name, value in variables.items())
+        assignments = "\n".join(
+            [
+                *(f"{name}={quote(value)}" for name, value in variables.items()),
+                *(f"{name}=$rc_job_dir/secrets/{name}" for name, _ in self.secrets),
+            ]
+        )
         inputs = "".join(
             f"input.{name}={escape(value)}\n" for name, value in self.all_inputs.items()
         )
@@ -88,12 +123,19 @@ class Artifact(Versioned):
 LC_ALL=C
 export LC_ALL
 {_SOURCE}
+rc_links={self._links}
 rc_build_steps() {{
 {assignments}
 {self.build}
 }}
 rc_build {words(what)}
 """
+
+    @property
+    def leftovers(self) -> tuple[str, ...]:
+        """The unfinished version, and what a build keeps for its next attempt."""
+        kept = posixpath.join(self.folder, f".kept-{self.digest}")
+        return (self.beside, f"{self.beside}.sums", f"{self.beside}.notes", kept)
 
     def removal(self, observed: Observed) -> Removal | None:
         """Remove this version, if it was not there before; others stay."""

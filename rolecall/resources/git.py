@@ -20,7 +20,7 @@ from rolecall.resource import (
     ShellFunction,
 )
 from rolecall.resources.paths import beside, check_path
-from rolecall.shell import quote
+from rolecall.shell import quote, words
 
 #: Present in ``.git`` while a checkout is being moved, so that a killed move is seen.
 MARKER = "rolecall-moving"
@@ -65,11 +65,17 @@ rc_git_checkout() {{
     printf 'clean=no\n'
     rc_field modified "$(printf '%s\n' "$rc_said" | head -n 5)"
   fi
+  if [ -f "$1/.git/info/sparse-checkout" ]; then
+    rc_field folders "$(cat -- "$1/.git/info/sparse-checkout")"
+  else
+    printf 'folders=\n'
+  fi
 }}
 """,
 )
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_FOLDER = re.compile(r"[A-Za-z0-9_.][\w.+@ -]*(/[\w.+@ -]+)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,13 @@ class GitCheckout(Resource):
     Only that commit is fetched where the server allows it. Changes made to tracked files are
     never overwritten unless ``force`` says so; untracked files are left alone. Submodules are
     not filled in.
+
+    With ``pack``, a file on the host made by ``git pack-objects`` of all that the commit consists
+    of, the repository is not asked.
+
+    Attributes:
+        folders: only these are checked out, and only their files are fetched where the server
+            allows it (a partial clone, git 2.19); none is everything.
     """
 
     kind: ClassVar[str] = "git"
@@ -87,6 +100,8 @@ class GitCheckout(Resource):
     repository: str
     commit: str
     force: bool = False
+    pack: str = ""
+    folders: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", check_path(self.path, self.kind))
@@ -103,6 +118,12 @@ class GitCheckout(Resource):
                 f"git {self.path}: {self.repository!r} names a remote helper, which runs commands",
                 "use https://, ssh://, git:// or file://",
             )
+        for folder in self.folders:
+            if not _FOLDER.fullmatch(folder) or ".." in folder.split("/"):
+                raise ConfigError(
+                    f"git {self.path}: {folder!r} is not a folder of a repository",
+                    "give the path of a folder from the top of it, such as docs or src/lib",
+                )
         if "://" in self.repository and urlsplit(self.repository).password is not None:
             raise ConfigError(
                 f"git {self.path}: the address of the repository holds a password",
@@ -126,7 +147,13 @@ class GitCheckout(Resource):
             "repository": self.repository,
             "clean": "yes",
             "complete": "yes",
+            "folders": "\n".join(self._patterns),
         }
+
+    @property
+    def _patterns(self) -> list[str]:
+        """The lines of ``.git/info/sparse-checkout``."""
+        return [f"/{folder}/" for folder in self.folders]
 
     def apply(self, observed: Observed) -> Apply:
         """Make it beside its place and rename it in, or move the checkout that is there."""
@@ -158,17 +185,43 @@ GIT_SSH_COMMAND=${{GIT_SSH_COMMAND:-ssh -oBatchMode=yes}}
 export GIT_TERMINAL_PROMPT GIT_SSH_COMMAND
 rc_commit={self.commit}
 rc_path={quote(self.path)}
+rc_missing={"--missing=allow-promisor" if self.folders else ""}
+rc_pack={quote(self.pack)}
 # rc_has_commit DIR: everything the commit needs is there.
 rc_has_commit() {{
   rc_git "$1" cat-file -e "$rc_commit^{{commit}}" 2>/dev/null &&
-    rc_git "$1" -c gc.auto=0 rev-list --objects --quiet --max-count=1 "$rc_commit" 2>/dev/null
+    rc_git "$1" -c gc.auto=0 rev-list --objects --quiet --max-count=1 $rc_missing "$rc_commit" \\
+      2>/dev/null
+}}
+# rc_sparse DIR: what is checked out from now on.
+rc_sparse() {{
+  {self._sparse()}
+}}
+# rc_unpack DIR: get the commit from the pack, without the history that came before it.
+rc_unpack() {{
+  [ -r "$rc_pack" ] || {{
+    printf 'there is no pack %s to take commit %s from\\n' "$rc_pack" "$rc_commit"
+    return 1
+  }}
+  rc_git "$1" index-pack --stdin <"$rc_pack" >/dev/null
+  grep -qsxF "$rc_commit" "$1/.git/shallow" || printf '%s\\n' "$rc_commit" >>"$1/.git/shallow"
+  rc_has_commit "$1" || {{
+    printf '%s does not hold all of commit %s\\n' "$rc_pack" "$rc_commit"
+    return 1
+  }}
 }}
 # rc_fetch DIR: get the commit; alone if the server lets us, else with all branches and tags.
 rc_fetch() {{
   ! rc_has_commit "$1" || return 0
-  if rc_git "$1" fetch --quiet --depth 1 --no-tags origin "$rc_commit" 2>&1; then
-    ! rc_has_commit "$1" || return 0
+  if [ -n "$rc_pack" ]; then
+    rc_unpack "$1"
+    return
   fi
+  for rc_option in {"--filter=blob:none " if self.folders else ""}--no-tags; do
+    if rc_git "$1" fetch --quiet --depth 1 --no-tags $rc_option origin "$rc_commit" 2>&1; then
+      ! rc_has_commit "$1" || return 0
+    fi
+  done
   printf 'fetching all branches, since the server does not hand out this commit by itself\\n'
   rc_unshallow=
   [ ! -f "$1/.git/shallow" ] || rc_unshallow=--unshallow
@@ -189,6 +242,17 @@ rc_verify() {{
 }}
 """
 
+    def _sparse(self) -> str:
+        if not self.folders:
+            # git takes files back only while patterns that match them are in force.
+            place = '"$1/.git/info/sparse-checkout"'
+            return f"[ ! -f {place} ] || printf '/*\\n' >{place}"
+        return (
+            'mkdir -p -- "$1/.git/info"\n'
+            f"  printf '%s\\n' {words(self._patterns)} >\"$1/.git/info/sparse-checkout\"\n"
+            '  rc_git "$1" config core.sparseCheckout true'
+        )
+
     def _create(self) -> str:
         new = beside(self.path, "-git")
         return f"""rc_new={quote(new)}
@@ -196,6 +260,7 @@ rm -rf -- "$rc_new"
 mkdir -- "$rc_new"
 rc_git "$rc_new" init --quiet --template= 2>&1
 rc_git "$rc_new" config remote.origin.url {quote(self.repository)}
+{'rc_sparse "$rc_new"' if self.folders else ":"}
 rc_fetch "$rc_new"
 rc_git "$rc_new" -c advice.detachedHead=false checkout --quiet --force --detach "$rc_commit" 2>&1
 rc_verify "$rc_new"
@@ -216,14 +281,22 @@ mv -- "$rc_new" "$rc_path"
             "  printf 'files that git does not know are in the way: move them, or set force\\n'\n"
             "  exit 1\n}"
         )
+        whole = (
+            'if [ -f "$rc_path/.git/info/sparse-checkout" ]; then\n'
+            '  rc_git "$rc_path" config core.sparseCheckout false\n'
+            '  rm -f -- "$rc_path/.git/info/sparse-checkout"\nfi'
+        )
         return f"""rm -f -- "$rc_path/.git/index.lock" "$rc_path/.git/HEAD.lock" \\
   "$rc_path/.git/shallow.lock" "$rc_path/.git/config.lock"
 rc_git "$rc_path" config remote.origin.url {quote(self.repository)}
 rc_fetch "$rc_path"
 {look if careful else ":"}
 : >"$rc_path/.git/{MARKER}"
+rc_sparse "$rc_path"
 rc_git "$rc_path" -c advice.detachedHead=false checkout --quiet --force --detach "$rc_commit" 2>&1
+rc_git "$rc_path" read-tree -m -u HEAD 2>&1
 rc_git "$rc_path" reset --quiet --hard 2>&1
+{":" if self.folders else whole}
 rc_verify "$rc_path"
 rm -f -- "$rc_path/.git/{MARKER}"
 """

@@ -104,6 +104,9 @@ class Package(Resource):
 
     Looking needs no privilege; installing goes through sudo unless the session is root's. With
     ``version`` exactly that version is kept, as ``dpkg-query`` or ``rpm`` write it.
+
+    With ``source``, a directory of the host with a flat repository for apt (``Packages`` and the
+    files), it comes from there and from no other source.
     """
 
     kind: ClassVar[str] = "package"
@@ -111,6 +114,7 @@ class Package(Resource):
     package: str
     version: str | None = None
     state: Literal["installed", "absent"] = "installed"
+    source: str = ""
     sudo: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -154,6 +158,11 @@ class Package(Resource):
                 f"{self.package} cannot be {verb[:6]}ed: the host has neither apt nor dnf",
                 "bring it about by the host's own means, then run again",
             )
+        if self.source and manager != "apt":
+            return Refuse(
+                f"{self.package} cannot be {verb[:6]}ed from {self.source}: the host has no apt",
+                "bring it about by the host's own means, then run again",
+            )
         command = _manual(manager, verb, self.package)
         if observed.get("via") == "none":
             return Refuse(
@@ -195,7 +204,8 @@ def _apt(package: Package, verb: str) -> str:
         options += ["--allow-downgrades", "--allow-change-held-packages"]
     wanted = f"{name}={package.version}" if package.version else name
     call = words([name, str(LOCK_TIMEOUT), verb, *options, wanted])
-    return f"{_SCRIPT.read_text()}\nrc_apt_do {call}"
+    only = f"\nrc_apt_from {quote(package.source)}" if package.source and verb == "install" else ""
+    return f"{_SCRIPT.read_text()}{only}\nrc_apt_do {call}"
 
 
 def _dnf(package: Package, verb: str) -> str:

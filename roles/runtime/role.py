@@ -17,6 +17,8 @@ from rolecall.api import (
     role,
     words,
 )
+from roles.bundle import places
+from roles.bundle.needs import Image, Need
 from roles.engine.settings import Engine
 from roles.model.role import outside as model_outside
 from roles.python.role import environment, lock_digest
@@ -32,6 +34,14 @@ _PACKAGES = frozenset({"package/**"})
 _ENGINE_TEST = """
 command -v {client} >/dev/null || {{ echo "{client} is not installed"; exit 1; }}
 rc_info=$({client} info 2>&1) || {{ printf '%s\\n' "$rc_info" | tail -n 1; exit 1; }}
+"""
+
+_NEEDED = """
+[ -e {path} ] || {{
+  echo "error: the runtime is not there:" {path} "does not exist"
+  echo "  next: ./inv deploy makes everything in order, ./inv runtime the runtime alone"
+  exit 1
+}}
 """
 
 #: How to find out whether the engine can give GPUs to a container, and what to do if not.
@@ -117,7 +127,7 @@ def container_name(host: Host, purpose: str) -> str:
 
 def programs(host: Host) -> Tree:
     """The runtime's own scripts, as they lie on the host."""
-    return Tree("runtime", host.path("artifacts"), folder_files(_HERE, "*.sh"))
+    return Tree("runtime", host.path("artifacts"), folder_files(_HERE / "host", "*.sh"))
 
 
 def cache(host: Host) -> str:
@@ -139,7 +149,8 @@ def in_runtime(host: Host, mounts: Sequence[str] = ()) -> str:
         return f'in_runtime() {{ (PATH={path}:$PATH; export PATH; "$@"); }}\n'
     if settings.kind == "installed":
         script = quote(f"{programs(host).path}/environment.sh")
-        return f'in_runtime() {{ (. {script}; rt_image_environment; "$@"); }}\n'
+        start = f'in_runtime() {{ (. {script}; rt_image_environment; "$@"); }}\n'
+        return _NEEDED.format(path=script) + start
     _check_mounts(host)
     scripts = programs(host).path
     readable = [path for path in (model_outside(host), *mounts) if path]
@@ -155,7 +166,7 @@ def in_runtime(host: Host, mounts: Sequence[str] = ()) -> str:
     name = quote(container_name(host, ""))
     inside = words((*options, image(host), "/bin/sh", f"{scripts}/init.sh"))
     return (
-        "in_runtime() {\n"
+        f"{_NEEDED.format(path=quote(f'{scripts}/container.sh'))}in_runtime() {{\n"
         f'  {start} {name}"${{rc_job_dir##*/}}" --workdir="$PWD" {inside} "$@"\n'
         "}\n"
     )
@@ -221,7 +232,16 @@ def _container(host: Host, settings: Runtime) -> Iterator[Resource]:
     yield programs(host)
     yield Directory(host.path("cache"))
     yield Directory(cache(host))
-    yield ContainerImage(image(host), client=program, archive=host.expand(settings.archive))
+    reference = image(host)
+    archive = host.expand(settings.archive) or places.image(host, reference)
+    yield ContainerImage(reference, client=program, archive=archive)
+
+
+def bundle_needs(host: Host) -> Iterator[Need]:
+    """The image, unless it is loaded from an archive of the host's own."""
+    settings = host.settings(Runtime)
+    if settings.kind == "container" and not settings.archive:
+        yield Image(image(host), host.facts.arch)
 
 
 def _installed(host: Host) -> Requirement:

@@ -36,6 +36,13 @@ class Runtime(Settings):
     """An image archive on the host (``docker save``, ``podman save``) to load the image from
     where it is missing; nothing is then pulled."""
 
+    base_image: str = ""
+    """What ``./inv image`` builds an image of ours on: another name, or a mirror's. Empty: Triton's
+    own image of the release; for ``environment`` that of Python which docker/cpu names."""
+
+    image_packages: str = ""
+    """What ``./inv image`` adds to it: the name of a lock of docker/gpu/locks. Empty: nothing."""
+
     gpus: str = "all"
     """The GPUs that a container sees: ``all``, or numbers or UUIDs such as ``0,1``. Empty:
     none, and nothing of NVIDIA's is asked for."""

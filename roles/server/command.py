@@ -1,17 +1,37 @@
-"""The command line of Triton, alone or as the ranks of one server. Pure functions."""
+"""The command line of Triton, alone or as the ranks of one server. Pure functions.
+
+The images' launcher (docker/gpu) uses them too, without Rolecall: nothing of it is imported here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-from roles.server.settings import Server
+from typing import Literal, Protocol
 
 Launch = Literal["plain", "mpirun", "llmapi"]
 
 #: The model that ranks other than the first load (upstream: --tensorrt_llm_model_name).
 RANK_MODEL = "tensorrt_llm"
+
+
+class Served(Protocol):
+    """What is asked of the settings of role server."""
+
+    @property
+    def address(self) -> str: ...  # noqa: D102
+    @property
+    def http_port(self) -> int: ...  # noqa: D102
+    @property
+    def grpc_port(self) -> int: ...  # noqa: D102
+    @property
+    def metrics_port(self) -> int: ...  # noqa: D102
+    @property
+    def stop_timeout(self) -> int: ...  # noqa: D102
+    @property
+    def options(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def mpirun_options(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -42,7 +62,7 @@ class Ranks:
 
 
 def tritonserver(
-    settings: Server, repository: str, backends: str, address: str = ""
+    settings: Served, repository: str, backends: str, address: str = ""
 ) -> tuple[str, ...]:
     """Triton's own options; ``backends`` is empty for those that it was installed with.
 
@@ -64,7 +84,9 @@ def tritonserver(
     )
 
 
-def command(settings: Server, ranks: Ranks, options: Sequence[str]) -> tuple[str, ...]:
+def command(
+    settings: Served, ranks: Ranks, options: Sequence[str], rank_model: str = RANK_MODEL
+) -> tuple[str, ...]:
     """The program and its arguments, ``tritonserver`` and ``mpirun`` as the PATH has them.
 
     Under mpirun as in get_cmd of TensorRT-LLM's triton_backend/scripts/launch_triton_server.py
@@ -82,7 +104,7 @@ def command(settings: Server, ranks: Ranks, options: Sequence[str]) -> tuple[str
         parts += (
             ["--model-control-mode=none"]
             if rank == 0
-            else ["--model-control-mode=explicit", f"--load-model={RANK_MODEL}"]
+            else ["--model-control-mode=explicit", f"--load-model={rank_model}"]
         )
         parts += [f"--backend-config=python,shm-region-prefix-name=prefix{rank}_"]
     return tuple(parts)

@@ -32,6 +32,7 @@ rc_engine() {
 rc_frame engine
 rc_engine "$rc_now"
 rc_frame earlier
+printf '%s\n' "$rc_before"
 rc_engine "$rc_before"
 """
 
@@ -42,21 +43,24 @@ class Earlier:
 
     Attributes:
         engine: the engine, or the model.
+        repository: the model repository.
         since: Unix time at which it began to serve.
         missing: a path without which it cannot.
     """
 
     engine: str
+    repository: str
     since: int
     missing: str
 
     @classmethod
-    def of(cls, observed: Observed, engine: str) -> Earlier | None:
+    def of(cls, observed: Observed, said: str) -> Earlier | None:
         """Read it from what the service says; None where there is nothing to go back to."""
         if not observed.get("previous"):
             return None
+        repository, _, engine = said.partition("\n")
         since = int(observed.get("previous.since") or 0)
-        return cls(engine, since, observed.get("previous.missing"))
+        return cls(engine, repository, since, observed.get("previous.missing"))
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,9 @@ def _print(status: HostStatus) -> None:
     else:
         print(f"           next: {_way_out(status)}")
     if earlier := status.earlier:
-        print(f"  earlier  {earlier.engine or 'other options'}, from {_time(earlier.since)}")
+        same = earlier.engine in ("", status.engine)
+        what = f"repository {earlier.repository}" if same else f"engine {earlier.engine}"
+        print(f"  earlier  {what}, served from {_time(earlier.since)}")
         if earlier.missing:
             print(f"           cannot be gone back to: {earlier.missing} is no longer there")
         else:

@@ -157,7 +157,7 @@ def rollback_task(project: Project) -> RolecallTask:
         flags = from_arguments(locals())
         with reported(project.state, json=json):
             status = roll_back(project, flags)
-            if not (status or json):
+            if not (status or json or check):
                 print("next: ./inv plan shows the way forward, ./inv deploy goes it")
         if status:
             raise Exit(code=status)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from rolecall.api import Absent, Host, Package, Resource, Skip, Unless, role
+from roles.bundle import places
+from roles.bundle.needs import DebianPackages, Need
 from roles.engine.settings import Engine
 from roles.repo.settings import Repo
 from roles.system.settings import System
@@ -29,23 +31,39 @@ def _needs_git(host: Host) -> bool:
     return host.settings(Repo).kind in {"upstream", "llmapi"} or kind == "tensorrt_llm"
 
 
+#: What a deployment needs besides, and the test that an installation without it fails.
+_BASE = {
+    # Without authorities nothing comes over TLS; minimal installations have none.
+    "ca-certificates": "[ -s /etc/ssl/certs/ca-certificates.crt ]",
+    "python3": "command -v python3",
+    # Debian splits Python's venv module off; an interpreter that has it needs nothing.
+    "python3-venv": "python3 -c 'import venv, ensurepip'",
+    # Triton's python backend is linked with it. Every release names the library's package
+    # otherwise; this one depends on it.
+    "libpython3-dev": _LIBPYTHON,
+}
+
+
+def bundle_needs(host: Host) -> Iterator[Need]:
+    """The packages; a host without apt has to have them."""
+    facts = host.facts
+    if facts.package_manager == "apt":
+        names = (*host.settings(System).packages, *_BASE)
+        yield DebianPackages(names, f"{facts.os_id}-{facts.os_version}", facts.arch)
+
+
 @role(System)
 def system(host: Host, settings: System) -> Iterator[Resource | Skip]:
     """Install packages, where there are any to install."""
     if not settings.packages:
         yield Skip("package:none", "no package is asked for")
+    source = places.packages(host)
     for package in settings.packages:
-        yield Package(package)
+        yield Package(package, source=source)
     for path in settings.remove:
         yield Absent(path, sudo=True)
     if host.facts.package_manager == "apt":
-        # Without authorities nothing comes over TLS; minimal installations have none.
-        yield Unless("[ -s /etc/ssl/certs/ca-certificates.crt ]", Package("ca-certificates"))
-        # Debian splits Python's venv module off; an interpreter that has it needs nothing.
-        yield Unless("command -v python3", Package("python3"))
-        yield Unless("python3 -c 'import venv, ensurepip'", Package("python3-venv"))
-        # Triton's python backend is linked with it. Every release names the library's package
-        # otherwise; this one depends on it.
-        yield Unless(_LIBPYTHON, Package("libpython3-dev"))
+        for package, test in _BASE.items():
+            yield Unless(test, Package(package, source=source))
         if _needs_git(host):
             yield Unless("command -v git", Package("git"))

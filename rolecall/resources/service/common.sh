@@ -24,7 +24,8 @@ sv_members() {
 #   running       supervisor and program run
 #   restarting    the program has ended, its supervisor is about to start it again
 #   unsupervised  the program runs, its supervisor was killed
-#   leftover      both are gone, but processes that the program had started are not
+#   leftover      both are gone, but processes that the program had started are not (see also
+#                 sv_look_beyond)
 #   stopped       nothing runs
 sv_look() {
   sv_supervisor=$(readlink -- "$1/supervisor" 2>/dev/null)
@@ -44,6 +45,44 @@ sv_look() {
   esac
 }
 
+# sv_clean COMMAND...: run in the environment that the program gets.
+sv_clean() {
+  [ -n "$HOME" ] || HOME=$(
+    sed -n -e "s/^[^:]*:[^:]*:$(id -u):[^:]*:[^:]*:\([^:]*\):.*/\1/p" /etc/passwd | head -n 1
+  )
+  sv_user=$(id -un 2>/dev/null || id -u)
+  set -- HOME="$HOME" USER="$sv_user" LOGNAME="$sv_user" PATH="$sv_path" "$@"
+  if env --default-signal=INT,QUIT true 2>/dev/null; then
+    set -- --default-signal=INT,QUIT "$@"
+  fi
+  exec env -i "$@"
+}
+sv_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+# sv_beyond DIR OUTSIDE|CLEANUP: run what the service has to say about the part of its program
+# that is in no session of ours, such as a container. Nothing for most.
+sv_beyond() {
+  grep -q '^sv_beyond_' "$1/start" 2>/dev/null || return 0
+  (
+    sv_beyond_outside='' sv_beyond_cleanup=''
+    eval "$(cat -- "$1/start")"
+    case $2 in
+    outside) sv_text=$sv_beyond_outside ;;
+    *) sv_text=$sv_beyond_cleanup ;;
+    esac
+    if command -v timeout >/dev/null 2>&1; then
+      sv_clean timeout 60 /bin/sh -c "$sv_text"
+    else
+      sv_clean /bin/sh -c "$sv_text"
+    fi
+  ) </dev/null 2>/dev/null
+}
+
+# sv_look_beyond DIR: after sv_look, call that a leftover which nothing of ours runs any more.
+sv_look_beyond() {
+  if [ "$sv_state" = stopped ] && [ -n "$(sv_beyond "$1" outside)" ]; then sv_state=leftover; fi
+}
+
 # sv_sums FILE...: a line "sum DIGEST PATH" for each, with "none" for one that cannot be read.
 sv_sums() {
   sv_list=$(
@@ -61,6 +100,16 @@ sv_sums() {
   done 3<<SV_LIST
 $sv_list
 SV_LIST
+}
+
+# sv_missing PATH...: the first of these that is not there.
+sv_missing() {
+  for sv_need; do
+    if [ ! -e "$sv_need" ]; then
+      printf '%s\n' "$sv_need"
+      return 0
+    fi
+  done
 }
 
 # sv_is_ready TEST: an empty test always succeeds; one that hangs counts as failed.

@@ -13,7 +13,9 @@ def status_script(directory: str) -> str:
     Always ``state`` (running, restarting, unsupervised, leftover, stopped) and ``ready``; where
     known ``pid``, ``since`` (Unix time of the program's start), ``restarts``, ``last_exit``,
     ``last_at`` (Unix time of the last exit), ``log``, ``unit``, and what it was started from:
-    ``command``, ``workdir``, ``env``, ``env.NAME``. It needs no prelude.
+    ``command``, ``workdir``, ``env``, ``env.NAME``. Where it served something else before:
+    ``previous`` (what names that start), ``previous.since`` (Unix time), ``previous.command``,
+    and ``previous.missing``, a path without which it cannot go back. It needs no prelude.
     """
     program = quote(posixpath.join(directory, "supervise"))
     return (

@@ -5,6 +5,7 @@ rc_service() {
   sv_dir=$1 sv_unit=$2 sv_test=$3 sv_count=$4
   shift 4
   sv_look "$sv_dir"
+  sv_look_beyond "$sv_dir"
   printf 'state=%s\n' "$sv_state"
   sv_now=''
   case $sv_state in
@@ -23,7 +24,7 @@ rc_service() {
     sv_count=$((sv_count - 1))
     shift
   done
-  sv_count=$1 sv_taken=''
+  sv_count=$1 sv_taken='' sv_outside=''
   shift
   while [ "$sv_count" -gt 0 ]; do
     sv_listens "$1"
@@ -86,6 +87,7 @@ sv_listens() {
       ls -l /proc/[0-9]*/fd 2>/dev/null |
         sed -n -e '/^\/proc\//h' -e "/socket:\[$sv_inode\]/{g;s/[^0-9]//g;p;q;}"
     )
+    if sv_is_beyond "$sv_who" "${sv_label##*:}"; then continue; fi
     if [ -n "$sv_who" ]; then
       sv_comm=$(cat "/proc/$sv_who/comm" 2>/dev/null)
       sv_taken="$sv_taken${sv_taken:+, }$sv_label by process $sv_who ($sv_comm)"
@@ -94,6 +96,15 @@ sv_listens() {
     fi
     return 0
   done
+}
+
+# sv_is_beyond PID PORT: is that part of the program, though in no session of ours?
+sv_is_beyond() {
+  [ -n "$sv_outside" ] || sv_outside=" $(sv_beyond "$sv_dir" outside | tr '\n' ' ')"
+  case $sv_outside in
+  *" pid $1 "* | *" port $2 "*) return 0 ;;
+  esac
+  return 1
 }
 
 sv_probe_unit() {
@@ -107,3 +118,29 @@ sv_probe_unit() {
   fi
   if sv_lingers; then printf 'linger=yes\n'; else printf 'linger=no\n'; fi
 }
+
+# rc_rollback DIR TO: how the service stands, and whether the earlier start TO can be gone back to.
+rc_rollback() (
+  sv_dir=$1 sv_taken='' sv_outside='' ready=''
+  sv_look "$sv_dir"
+  sv_look_beyond "$sv_dir"
+  printf 'state=%s\n' "$sv_state"
+  case $sv_state in
+  running | unsupervised) printf '%s\n' "$sv_record" | sed -n -e '/^started=/p' ;;
+  esac
+  [ ! -r "$sv_dir/settings" ] || . "$sv_dir/settings"
+  if [ "$sv_state" = running ] && sv_is_ready "$ready"; then
+    printf 'ready=yes\n'
+  else
+    printf 'ready=no\n'
+  fi
+  if [ -z "$2" ] || [ ! -r "$sv_dir/served/$2.start" ]; then
+    printf 'known=no\n'
+    return
+  fi
+  printf 'known=yes\n'
+  eval "$(cat -- "$sv_dir/served/$2.start")"
+  rc_field missing "$(sv_requires)"
+  sv_addresses
+  [ -z "$sv_taken" ] || rc_field taken "$sv_taken"
+)

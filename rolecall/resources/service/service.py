@@ -45,6 +45,9 @@ class Service(Resource):
     after ``stop_timeout``; a process that made a session of its own is out of reach, except
     under systemd, which ends the whole control group.
 
+    What became ready is remembered with all it was started from, the last ten of it, so that
+    :class:`ServiceRollback` can serve it again.
+
     What does not become ready is stopped again and the change has failed, with the end of the
     log shown. A program that is right but no longer ready gets the rest of ``ready_timeout``,
     at least 15 s, and is then restarted.
@@ -63,11 +66,17 @@ class Service(Resource):
             when another process listens there, with its name.
         requires: paths that must be there before it is started; where one is missing, what
             runs is left running and the change has failed.
+        outside: shell text about the part of the program that is in no session of ours, such as
+            a container: prints ``pid N`` for each of its processes and ``port N`` for each port
+            that is held for it, and nothing when there is none.
+        cleanup: shell text that ends and removes that part; run whenever the program has ended.
         running: False: it must not run, nor be started at boot.
         ready: a shell test that succeeds when it serves, given 10 s each time; without one it
             is ready when it has run for a second.
         ready_timeout: seconds from a start until it must be ready.
         stop_timeout: seconds between TERM and KILL.
+        stop_leader: send TERM to the program alone, which passes on to its processes what they
+            have to know; KILL is for all of them as ever.
         restart_delay: seconds before the first restart; doubled each time up to
             ``restart_max_delay``, and back to the first after a run of ``restart_reset``.
         log_max_bytes: size at which the log is moved aside; checked every ``log_check``
@@ -87,10 +96,13 @@ class Service(Resource):
     files: tuple[str, ...] = ()
     listens: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
+    outside: str = ""
+    cleanup: str = ""
     running: bool = True
     ready: str = ""
     ready_timeout: int = 60
     stop_timeout: int = 10
+    stop_leader: bool = False
     restart_delay: int = 1
     restart_max_delay: int = 30
     restart_reset: int = 60
@@ -183,11 +195,12 @@ class Service(Resource):
                 f"another process listens where {self.service} has to: {taken}",
                 "stop that process, or give this service another port",
             )
-        start = self._path("start")
+        start, supervise_path = self._path("start"), quote(self._path("supervise"))
         return Script(
             "\n".join(
                 [
                     *map(self._require, self.requires),
+                    f"{{ [ ! -e {supervise_path} ] || {supervise('note')}; }} || :",
                     *self._install(),
                     _write(f"{start}.new", self._start()),
                     supervise("stop"),
@@ -239,8 +252,18 @@ class Service(Resource):
             "workdir": self.workdir,
             "env": " ".join(sorted(name for name, _ in self._variables())),
             **{f"env.{name}": value for name, value in _pairs(self.env)},
+            **({"outside": self._beyond_digest} if self._beyond else {}),
             "supervisor": supervisor_digest(),
         }
+
+    @property
+    def _beyond(self) -> dict[str, str]:
+        texts = {"outside": self.outside, "cleanup": self.cleanup}
+        return {name: text for name, text in texts.items() if text}
+
+    @property
+    def _beyond_digest(self) -> str:
+        return hashlib.sha256(encode(f"{self.outside}\0{self.cleanup}")).hexdigest()[:12]
 
     def _start(self) -> str:
         """The file ``start``: the record, a line each, and then how to become the program."""
@@ -251,7 +274,13 @@ class Service(Resource):
         sums = f"sv_sums {words(self.files)}" if self.files else ":"
         body = [*exports, f"cd {quote(self.workdir)} || exit 1", f"exec {words(self.command)}"]
         lines = [f"#={line}" for line in record]
-        lines += [f"sv_declared() {{ {sums}; }}", "sv_program() {", *body, "}"]
+        lines += [f"sv_beyond_{name}={quote(text)}" for name, text in self._beyond.items()]
+        addresses = [f"sv_listens {quote(listen_patterns(address))}" for address in self.listens]
+        lines += [
+            f"sv_requires() {{ sv_missing {words(self.requires)}; }}",
+            *("sv_addresses() {", ":", *addresses, "}"),
+            *(f"sv_declared() {{ {sums}; }}", "sv_program() {", *body, "}"),
+        ]
         return "\n".join(lines) + "\n"
 
     def _settings(self) -> str:
@@ -267,6 +296,8 @@ class Service(Resource):
             "log_check",
         )
         assignments = [f"{name}={getattr(self, name)}" for name in numbers]
+        if self.stop_leader:
+            assignments.append("stop_leader=yes")
         if self._unit:
             assignments.append(f"unit={self._unit}")
         if self.ready:

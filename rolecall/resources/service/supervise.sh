@@ -1,4 +1,5 @@
-# usage: supervise supervise|start|stop|wait|status|enable|disable DIR
+# usage: supervise supervise|start|stop|settle|status|note|enable|disable|remove DIR
+#        supervise rollback DIR ID
 #
 # Keeps one program running. DIR holds:
 #   settings    what may change while the program runs: one line of assignments
@@ -8,6 +9,8 @@
 #   exits       how often and how it ended since the supervisor started
 #   log, log.1  its output, and older output
 #   unit        the systemd unit, where systemd keeps the supervisor
+#   served/     what became ready: ID.start and ID.settings, copies, where ID is of the copy; and
+#               order, which names them with the time of their start, the newest first
 # Every process is named by boot, number and start time, so that a number used again after a
 # crash or a reboot is never mistaken for ours.
 
@@ -23,7 +26,7 @@ sv_progress() {
 }
 
 sv_settings() {
-  unit='' ready='' ready_timeout=60 stop_timeout=10 restart_delay=1 restart_max_delay=30
+  unit='' ready='' stop_leader='' ready_timeout=60 stop_timeout=10 restart_delay=1 restart_max_delay=30
   restart_reset=60 log_max_bytes=10485760 log_keep=3 log_check=15
   [ ! -r ./settings ] || . ./settings
 }
@@ -31,12 +34,18 @@ sv_settings() {
 # sv_value FILE NAME: the value of a NAME=VALUE line.
 sv_value() { sed -n -e "s/^$2=//p" "$1" 2>/dev/null; }
 
-# sv_end IDENTITY SECONDS: end every process of its session: TERM once, KILL after SECONDS.
+# sv_end IDENTITY SECONDS: end every process of its session: TERM once, KILL after SECONDS. With
+# stop_leader, TERM goes to the process that leads it alone, as long as there is one.
 sv_end() {
   sv_left=$(sv_members "$1")
   [ -n "$sv_left" ] || return 0
-  # shellcheck disable=SC2086
-  kill -TERM $sv_left 2>/dev/null
+  sv_number=${1#*:}
+  if [ -n "$stop_leader" ] && rc_alive "$1"; then
+    kill -TERM "${sv_number%%:*}" 2>/dev/null
+  else
+    # shellcheck disable=SC2086
+    kill -TERM $sv_left 2>/dev/null
+  fi
   sv_since=$(sv_now) sv_told=0
   while :; do
     sv_left=$(sv_members "$1")
@@ -99,18 +108,9 @@ sv_supervise() {
 # sv_spawn: start the program in a session and an environment of its own. A shell without job
 # control lets its background commands ignore INT and QUIT; env gives them back where it can.
 sv_spawn() {
-  [ -n "$HOME" ] || HOME=$(
-    sed -n -e "s/^[^:]*:[^:]*:$(id -u):[^:]*:[^:]*:\([^:]*\):.*/\1/p" /etc/passwd | head -n 1
-  )
-  sv_user=$(id -un 2>/dev/null || id -u)
-  set -- HOME="$HOME" USER="$sv_user" LOGNAME="$sv_user" PATH="$sv_path"
-  if env --default-signal=INT,QUIT true 2>/dev/null; then
-    set -- --default-signal=INT,QUIT "$@"
-  fi
-  setsid env -i "$@" sh ./supervise run . </dev/null >>log 2>&1 &
+  (sv_clean setsid sh ./supervise run .) </dev/null >>log 2>&1 &
   sv_child=$!
 }
-sv_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 # sv_ended STATUS: put down how the program ended, and end what it has left behind.
 sv_ended() {
@@ -125,6 +125,7 @@ sv_ended() {
     "$sv_restarts" "$sv_said" "$(sv_now)" >exits.new && mv -f exits.new exits
   sv_end "$(sed -n 1p running 2>/dev/null)" "$stop_timeout" ||
     sv_note "processes that it has started cannot be ended: $sv_left"
+  sv_beyond . cleanup
 }
 
 # sv_quit: what TERM means to the supervisor.
@@ -137,6 +138,7 @@ sv_quit() {
   *) [ -z "$sv_child" ] || kill -KILL "$sv_child" 2>/dev/null ;;
   esac
   sv_end "$sv_identity" "$stop_timeout" || sv_note "these cannot be ended: $sv_left"
+  sv_beyond . cleanup
   sv_note stopped
   rm -f running supervisor
   # The rotator and any sleep are in this session's own group; TERM is ignored here.
@@ -177,7 +179,7 @@ sv_run() {
   eval "$sv_text"
   sv_me=$(rc_identity $$) || exit 1
   {
-    printf '%s\nsince=%s\n' "$sv_me" "$(sv_now)"
+    printf '%s\nsince=%s\nstarted=%s\n' "$sv_me" "$(sv_now)" "$(sv_id start)"
     printf '%s\n' "$sv_text" | sed -n -e 's/^#=//p' -e t -e q
     sv_declared
   } >running.new && mv -f running.new running || exit 1
@@ -242,6 +244,7 @@ sv_stop() {
       return 1
     fi
   done
+  sv_beyond . cleanup >/dev/null
   rm -f running supervisor
 }
 
@@ -279,9 +282,13 @@ sv_await() {
 # sv_bring_up: start and wait. What does not come up is stopped again, so that it neither holds
 # its port nor crashes on unattended, and the next probe finds it down.
 sv_bring_up() {
-  sv_from=$(wc -c <log 2>/dev/null) || sv_from=0
+  sv_from=0
+  [ ! -r log ] || sv_from=$(wc -c <log)
   if sv_start; then
-    sv_await "$ready_timeout" '' && return 0
+    if sv_await "$ready_timeout" ''; then
+      sv_served
+      return 0
+    fi
   else
     sv_why="it could not be started"
   fi
@@ -317,8 +324,69 @@ sv_settle() {
   sv_stop && sv_bring_up
 }
 
+# --- what was served before -------------------------------------------------------------------
+
+# sv_id FILE: what names a start.
+sv_id() { sha256sum <"$1" | cut -c 1-16; }
+
+# sv_served: what runs now is in order: keep a copy of how it was started, the last ten.
+sv_served() {
+  (
+    umask 077
+    sv_this=$(sv_id start) || exit
+    sv_since=$(sv_value running since)
+    mkdir -p served
+    cp settings served/settings.new && mv -f served/settings.new "served/$sv_this.settings" &&
+      cp start served/start.new && mv -f served/start.new "served/$sv_this.start" &&
+      {
+        printf '%s %s\n' "$sv_this" "${sv_since:-0}"
+        [ ! -r served/order ] || grep -v "^$sv_this " served/order
+      } | head -n 10 >served/order.new && mv -f served/order.new served/order
+    for sv_file in served/*.start; do
+      sv_this=${sv_file#served/}
+      sv_this=${sv_this%.start}
+      grep -q "^$sv_this " served/order || rm -f "$sv_file" "served/$sv_this.settings"
+    done
+  )
+}
+
+# sv_note_served: a run that was cut short may have left out what has served since.
+sv_note_served() {
+  sv_look .
+  [ "$sv_state" = running ] && [ "$(sv_value running started)" = "$(sv_id start)" ] &&
+    sv_is_ready "$ready" && sv_served
+  return 0
+}
+
+# sv_previous: the line of served/order to go back to: the newest that is not the present start.
+sv_previous() {
+  [ -r served/order ] || return 0
+  sv_this=none
+  [ ! -r start ] || sv_this=$(sv_id start)
+  grep -v "^$sv_this " served/order | head -n 1
+}
+
+# sv_rollback ID: serve again what was served before.
+sv_rollback() {
+  umask 077
+  sv_text=$(cat -- "served/$1.start") || return 1
+  sv_gone=$(eval "$sv_text" && sv_requires)
+  if [ -n "$sv_gone" ]; then
+    printf 'what it was started from is gone: %s\n' "$sv_gone"
+    return 1
+  fi
+  sv_note_served
+  sv_stop || return 1
+  cp "served/$1.settings" settings.new && mv -f settings.new settings &&
+    cp "served/$1.start" start.new && mv -f start.new start || return 1
+  sv_settings
+  [ -z "$unit" ] || sv_enable || return 1
+  sv_bring_up
+}
+
 sv_status() {
   sv_look .
+  sv_look_beyond .
   printf 'state=%s\n' "$sv_state"
   case $sv_state in
   running | unsupervised)
@@ -332,6 +400,13 @@ sv_status() {
   rc_escape "$(pwd)/log"
   printf 'log=%s\n' "$rc_v"
   [ -z "$unit" ] || printf 'unit=%s\n' "$unit"
+  sv_line=$(sv_previous)
+  [ -n "$sv_line" ] || return 0
+  sv_this=${sv_line%% *}
+  printf 'previous=%s\nprevious.since=%s\n' "$sv_this" "${sv_line#* }"
+  sed -n -e 's/^#=spec command=/previous.command=/p' "served/$sv_this.start"
+  rc_escape "$(eval "$(cat "served/$sv_this.start")" && sv_requires)"
+  [ -z "$rc_v" ] || printf 'previous.missing=%s\n' "$rc_v"
 }
 
 # sv_enable: hand the unit to systemd, and have it started at boot.
@@ -377,6 +452,8 @@ start) sv_bring_up ;;
 settle) sv_settle ;;
 stop) sv_stop ;;
 status) sv_status ;;
+note) sv_note_served ;;
+rollback) sv_rollback "$3" ;;
 enable) sv_enable ;;
 disable) sv_disable ;;
 remove) sv_stop && sv_disable remove ;;

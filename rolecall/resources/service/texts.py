@@ -46,5 +46,11 @@ def probe_function() -> ShellFunction:
     return ShellFunction("rc_service", f"{_text('common.sh')}\n{_text('probe.sh')}", arity=0)
 
 
+@lru_cache(maxsize=1)
+def rollback_function() -> ShellFunction:
+    """The function that answers the probe of a rollback."""
+    return ShellFunction("rc_rollback", f"{_text('common.sh')}\n{_text('probe.sh')}", arity=2)
+
+
 def _text(name: str) -> str:
     return (_HERE / name).read_text()

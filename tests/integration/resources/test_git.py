@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rolecall.errors import ConfigError
 from rolecall.resources.git import MARKER, GitCheckout
 from tests.support import (
     SHELLS,
@@ -137,18 +138,22 @@ def test_a_move_killed_half_way_is_seen_and_finished(tmp_path, origin):
     assert git(path, "status", "--porcelain") == ""
 
 
-def test_killed_at_any_moment_the_next_run_converges(tmp_path, origin):
-    origin.commit({f"big{i}": os.urandom(20000).hex() for i in range(40)})
+@pytest.mark.parametrize("folders", [(), ("dir",)])
+def test_killed_at_any_moment_the_next_run_converges(tmp_path, origin, folders):
+    git(origin.folder, "config", "uploadpack.allowFilter", "true")
+    git(origin.folder, "config", "uploadpack.allowAnySHA1InWant", "true")
+    place = "".join(f"{folder}/" for folder in folders)
+    origin.commit({f"{place}big{i}": os.urandom(20000).hex() for i in range(40)})
     last = git(origin.folder, "rev-parse", "HEAD")
     home, path = tmp_path / "home", tmp_path / "co"
     moments = [
         lambda: any(tmp_path.glob(".rolecall-*-git")),
         lambda: any(tmp_path.glob(".rolecall-*-git/.git/objects/pack/*")),
-        lambda: any(tmp_path.glob(".rolecall-*-git/big*")),
+        lambda: any(tmp_path.glob(f".rolecall-*-git/{place}big*")),
         lambda: (path / ".git" / MARKER).exists(),
     ]
     for wanted, moment in zip([last, last, last, origin.first], moments, strict=True):
-        checkout = GitCheckout(str(path), origin.url, wanted)
+        checkout = GitCheckout(str(path), origin.url, wanted, folders=folders)
         converge_killed([checkout], home, moment)
         after = converge([checkout], home)
         assert after.outcomes.get(checkout.id) in {"ok", "changed"}, after.text
@@ -190,3 +195,39 @@ def test_hooks_of_the_surroundings_do_not_run(tmp_path, origin, monkeypatch):
         [GitCheckout(str(tmp_path / "co"), origin.url, origin.first)], tmp_path / "home"
     )
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("partial", [True, False])
+@pytest.mark.parametrize("shell", SHELLS[:2])
+def test_only_the_folders_that_are_wanted_are_there(tmp_path, origin, shell, partial):
+    shell, home, path = find_shell(shell, tmp_path), tmp_path / "home", tmp_path / "co $(x)"
+    git(origin.folder, "config", "uploadpack.allowFilter", str(partial).lower())
+    git(origin.folder, "config", "uploadpack.allowAnySHA1InWant", str(partial).lower())
+    wanted = origin.commit({"dir/b": "three\n", "my other/c": "c\n"})
+    checkout = GitCheckout(str(path), origin.url, wanted, folders=("dir", "my other"))
+    assert_contract([checkout], home, shell)
+    there = {str(found.relative_to(path)) for found in path.rglob("*") if found.is_file()}
+    assert {name for name in there if not name.startswith(".git/")} == {"dir/b", "my other/c"}
+    unwanted = git(origin.folder, "rev-parse", f"{wanted}:a")
+    objects = git(path, "rev-list", "--objects", "--missing=print", wanted)
+    assert (f"?{unwanted}" in objects) == partial
+    # Another commit, other folders, and then all of it.
+    for folders, files in (
+        (("dir",), {"dir/b"}),
+        ((), {"a", "dir/b", "new"}),
+        (("dir",), {"dir/b"}),
+    ):
+        moved = GitCheckout(str(path), origin.url, origin.second, folders=folders)
+        result = converge([moved], home, shell=shell)
+        assert result.outcomes[moved.id] == "changed", result.why(moved.id)
+        there = {str(found.relative_to(path)) for found in path.rglob("*") if found.is_file()}
+        assert {name for name in there if not name.startswith(".git/")} == files
+        settled([moved], home, shell)
+    destroy(checkout, home)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("folder", ["/etc", "../x", "a/../b", "a*", "", "a\nb", "!a", "a/"])
+def test_a_folder_is_a_plain_path_inside(folder):
+    with pytest.raises(ConfigError, match="is not a folder of a repository"):
+        GitCheckout("/srv/x", "https://example.org/x.git", "0" * 40, folders=(folder,))

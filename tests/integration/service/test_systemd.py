@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rolecall.resources.service import Service, status_script
+from rolecall.resources.service import Service, ServiceRollback, status_script
 from rolecall.shell import quote
 from tests.rig.machines import Machine
 from tests.support import assert_contract, converge, settled
@@ -90,6 +90,25 @@ def test_systemd_keeps_it(login: str, sudo: bool, machine: Machine, tmp_path: Pa
     machine.sh(last_removal(machine.sh(f"cat {home}/journal", user)), user)
     assert machine.sh(f"{systemctl} list-unit-files {unit} --no-legend || :", user) == ""
     assert status() == {"state": "stopped", "ready": "no"}
+
+
+@pytest.mark.parametrize("login", ["root", "joe"])
+def test_what_was_served_before_comes_back_with_its_unit(
+    login: str, machine: Machine, tmp_path: Path
+) -> None:
+    shell, app = machine.shell(login, tmp_path), service(login)
+    home = tmp_path / "home"
+    machine.sh(f"mkdir -p -m 777 {tmp_path}")
+    assert_contract([app], home, shell)
+    other = dataclasses.replace(app, env={"A": "1"})
+    converge([other], home, shell=shell)
+    converge([dataclasses.replace(other, running=False)], home, shell=shell)
+    status = machine.sh(status_script(app.directory), login).splitlines()
+    (previous,) = [line.split("=")[1] for line in status if line.startswith("previous=")]
+    back = ServiceRollback(app.service, app.directory, previous)
+    assert_contract([back], home, shell)
+    settled([app], home, shell)
+    machine.sh(last_removal(machine.sh(f"cat {home}/journal", login)), login)
 
 
 def test_without_a_unit_it_outlives_the_sudo_that_started_it(

@@ -1,0 +1,17 @@
+# Lets role python prove and record the environments, and opens everything to any user.
+set -eu
+umask 022
+export PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+for wheel in /wheels/*.whl; do
+  [ ! -e "$wheel" ] || export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels
+done
+cd /opt/rolecall/project
+# Whatever the recipe, a job may have to fetch a model from a hub: that needs the tools.
+./inv python --set rolecall.home=/tmp/rolecall --set model.source=hf://any/model
+rm -rf /tmp/rolecall .rolecall
+ln -s /data/controller .rolecall
+# By content, not by time: sources come with the time of the build.
+.venv/bin/python -m compileall -q --invalidation-mode unchecked-hash rolecall roles tasks.py
+chmod -R go+rX /opt/rolecall
+mkdir -p /data
+chmod 1777 /data

@@ -1,0 +1,1 @@
+"""Collects a bundle, on the machine that has a network."""
