@@ -1,5 +1,6 @@
 """What ``./inv --list`` shows: every task of this project."""
 
+from functools import partial
 from pathlib import Path
 
 from invoke import Collection
@@ -7,6 +8,7 @@ from invoke import Collection
 from rolecall.cli import fleet, tasks
 from rolecall.cli.project import Project
 from roles.bundle.tasks import bundle_task
+from roles.images.tasks import image_task, serve_task
 from roles.preflight.tasks import preflight_task
 from roles.server.tasks import serving_tasks, show_answer
 
@@ -30,12 +32,17 @@ project = Project(Path(__file__).parent, tuple(ROLES))
 ns = Collection()
 for task in (
     tasks.converge_task(
-        project, "deploy", "Converge: everything a served model needs.", after=show_answer
+        project,
+        "deploy",
+        "Converge: everything a served model needs.",
+        after=partial(show_answer, project),
     ),
     tasks.plan_task(project),
     *tasks.role_tasks(project, {n: doc for n, doc in ROLES.items() if n not in OWN_TASKS}),
     preflight_task(project),
     bundle_task(project),
+    image_task(project),
+    serve_task(project),
     tasks.why_task(project),
     tasks.settings_task(project),
     tasks.inventory_task(project),

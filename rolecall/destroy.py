@@ -60,13 +60,17 @@ class Removed(Resource):
         return self.reads()
 
 
+#: Under what a run tells removals: the roles that made these things may be gone by now.
+ROLE = "destroy"
+
+
 def removals(entries: Iterable[journal.Entry]) -> list[tuple[str, Resource]]:
     """What was created according to a journal, newest first; before that, no job may run."""
     created = journal.created(entries)
     found: list[tuple[str, Resource]] = [
-        ("", Removed(what, undo, sudo=undo.sudo)) for what, undo in reversed(created)
+        (ROLE, Removed(what, undo, sudo=undo.sudo)) for what, undo in reversed(created)
     ]
-    return [("", Removed("jobs", _NO_JOBS)), *found] if found else []
+    return [(ROLE, Removed("jobs", _NO_JOBS)), *found] if found else []
 
 
 _NO_JOBS = Removal('[ -z "$(rc_live_jobs)" ]', "rc_stop_jobs")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
 
 from rolecall.errors import ConfigError
 from rolecall.inventory import Layer
@@ -130,6 +130,25 @@ def resolve(
         name: Resolved(_validate(name, types[name], values[name], origins[name]), origins[name])
         for name in types
     }
+
+
+def is_secret(types: Mapping[str, type[Settings]], key: KeyPath) -> bool:
+    """Whether ``role.key…`` is a secret, or holds one. Of a name that is unknown, nothing is."""
+    annotation: Any = types.get(key[0])
+    for part in key[1:]:
+        fields = annotation.model_fields if _is_model(annotation) else {}
+        annotation = fields[part].annotation if part in fields else None
+    return _holds_secret(annotation)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _holds_secret(annotation: Any) -> bool:
+    if _is_model(annotation):
+        return any(_holds_secret(field.annotation) for field in annotation.model_fields.values())
+    return annotation is SecretStr or any(map(_holds_secret, get_args(annotation)))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -6,11 +6,11 @@ cd "$here"
 ensure_environment "$here" requirements-test.lock
 bin=$here/.venv/bin
 only=${1:-} match=${2:-}
-# What the tests need beyond Python: other shells to prove the host side on, sudo, and what the
-# rig (tests/rig) makes hosts of.
+# What the tests need beyond Python: other shells to prove the host side on, sudo, what the rig
+# (tests/rig) makes hosts of, a container engine, and an MPI.
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   for need in busybox sudo tcsh fish mmdebstrap sshd:openssh-server ip:iproute2 \
-    systemd-nspawn:systemd-container; do
+    systemd-nspawn:systemd-container podman runc mpirun:openmpi-bin; do
     command -v "${need%%:*}" >/dev/null || missing="${missing:-} ${need##*:}"
   done
   if [ -n "${missing:-}" ]; then

@@ -6,13 +6,17 @@ mypy=$here/.venv/bin/mypy
 cd "$here"
 "$mypy"
 for folder in roles/engine/openvino roles/engine/vllm roles/model/fetch roles/repo/fill roles/repo/backends/tensorrtllm \
-  templates/inflight_batcher_llm/*/1 benchmarks; do
+  templates/inflight_batcher_llm/*/1 benchmarks docker/gpu; do
   files=$(cd -- "$folder" && find . -name '*.py' ! -path '*/__pycache__/*' \
     ! -path ./runner.py ! -path './peers/*' | sort)
   [ -n "$files" ] || continue
-  # The builder for vLLM reads a GGUF with the modules of the one for OpenVINO.
   path=
-  [ "$folder" != roles/engine/vllm ] || path=$here/roles/engine/openvino
+  case $folder in
+  # The builder for vLLM reads a GGUF with the modules of the one for OpenVINO.
+  roles/engine/vllm) path=$here/roles/engine/openvino ;;
+  # The images' launcher composes its command line as role server does.
+  docker/gpu) path=$here/roles/server ;;
+  esac
   # shellcheck disable=SC2086
   (cd -- "$folder" && MYPYPATH=$path "$mypy" --config-file "$here/tools/mypy-target.ini" --no-error-summary \
     --cache-dir "$here/.mypy_cache/$folder" $files)

@@ -6,6 +6,7 @@ export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROO
 for wheel in /wheels/*.whl; do
   [ ! -e "$wheel" ] || export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels
 done
+# shellcheck source=tools/environment.sh
 . /opt/rolecall/project/tools/environment.sh
 ensure_environment /opt/rolecall/project requirements.lock
 for lock in /build/locks/*.txt; do

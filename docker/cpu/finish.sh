@@ -1,4 +1,4 @@
-# Lets role python prove and record the environments, and opens everything to any user.
+# Lets role python prove and record the environments, and opens to any user what is not.
 set -eu
 umask 022
 export PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
@@ -12,6 +12,7 @@ rm -rf /tmp/rolecall .rolecall
 ln -s /data/controller .rolecall
 # By content, not by time: sources come with the time of the build.
 .venv/bin/python -m compileall -q --invalidation-mode unchecked-hash rolecall roles tasks.py
-chmod -R go+rX /opt/rolecall
+# Only these: a file whose mode is set again is in the image a second time.
+find /opt/rolecall ! -type l ! -perm -004 -exec chmod go+rX {} +
 mkdir -p /data
 chmod 1777 /data

@@ -10,12 +10,13 @@ install() {
     echo "  next: build on an image of Debian or Ubuntu, or on one that has them"
     exit 1
   }
-  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends "$@" || {
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"; } || {
     echo "error: the base image lacks $*, and they could not be installed"
     echo "  next: build with a network (--network host), or on a base that has them (--base)"
     exit 1
   }
+  apt-get clean
   rm -rf /var/lib/apt/lists/*
 }
 

@@ -26,9 +26,13 @@ def destroy(project: Project, flags: Flags, *, ask: bool) -> int:
         return project.converge("destroy", replace(flags, tags="", skip_tags=""), what=what)
     if ask and count:
         if not sys.stdin.isatty():
+            show, remove = (
+                project.command(flags, "destroy", option, hosts=flags.hosts)
+                for option in ("--check", "--yes")
+            )
             raise ConfigError(
                 f"destroy would remove {count} things and cannot ask: there is no terminal",
-                "./inv destroy --check shows them, ./inv destroy --yes removes them",
+                f"{show} shows them, {remove} removes them",
             )
         project.converge("destroy", replace(flags, check=True), what=what)
         if input(f"Remove these {count} things? [y/N] ").strip().lower() not in {"y", "yes"}:

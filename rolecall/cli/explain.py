@@ -22,7 +22,7 @@ def explain(project: Project, resource_id: str, flags: Flags) -> None:
         ConfigError: no role declares that resource.
     """
     if not resource_id:
-        raise ConfigError("which resource?", "./inv why file:/etc/hosts; plan -v lists the ids")
+        raise ConfigError("which resource?", "./inv why file:/etc/hosts; ./inv plan lists the ids")
     for session, opened in project.look(flags):
         steps = {step.resource.id: step for step in opened.steps}
         skips = {skip.id: skip for _, skip in opened.skips}
@@ -48,8 +48,14 @@ def _print_state(step: Step, observed: Observed, said: Prediction) -> None:
     print(f"  verdict   {verdict}")
     shown = _HIDDEN if hidden else _fold(words(probe.args))
     print(f"  probe     {probe.function.name} {shown}{' (as root)' if resource.probe_sudo else ''}")
+    desired = dict(resource.desired())
     print("  observed  " + _fields(dict(observed.fields), hidden=hidden))
-    print("  desired   " + _fields(dict(resource.desired()), hidden=hidden))
+    differing = {change.field for change in said.changes}
+    rest = {name: value for name, value in desired.items() if name not in differing}
+    if not differing and rest:
+        print("  desired   the same")
+    elif rest or not desired:
+        print("  desired   " + _fields(rest, hidden=hidden))
     for change in said.changes:
         before, after = (_HIDDEN, _HIDDEN) if hidden else (change.before, change.after)
         print(f"  differs   {change.field}: {_value(before)} → {_value(after)}")

@@ -58,14 +58,22 @@ class Flags:
     fab_hosts: tuple[str, ...] = ()
     login: Login = field(default_factory=Login)
 
-    def again(self, task: str) -> str:
-        """The command that does ``task`` where it is still to be done."""
-        from rolecall.shell import quote
+    def command(self, task: str, *arguments: str, hosts: str, set: Sequence[str] = ()) -> str:  # noqa: A002
+        """The command of ``task`` for ``hosts``, which are reached as in this invocation.
 
-        inventory = f" --inventory {quote(self.inventory)}" if self.inventory else ""
+        ``set`` are the settings to override, of which none may be a secret: the command is shown.
+        """
+        from rolecall.shell import words
+
         if self.fab_hosts:
-            return f"./fab -H @failed {task}{inventory}"
-        return f"./inv {task} --hosts @failed{inventory}"
+            login = self.login
+            config = ["-S", str(login.ssh_config)] if login.ssh_config else []
+            keys = [word for key in login.key_files for word in ("-i", key)]
+            command = ["./fab", *config, *keys, "-H", hosts, task, *arguments]
+        else:
+            command = ["./inv", task, *arguments, *(["--hosts", hosts] if hosts else [])]
+        command += ["--inventory", self.inventory] if self.inventory else []
+        return words([*command, *(word for given in set for word in ("--set", given))])
 
     @property
     def lock_wait_seconds(self) -> float:

@@ -65,9 +65,10 @@ def show_jobs(project: Project, flags: Flags, name: str, *, follow: bool, cancel
         if not hosts and not silent:
             known = [str(job.get("name")) for jobs in found.values() for job in jobs]
             where = f"on {', '.join(found)}" if len(found) < 4 else f"on any of {len(found)} hosts"
-            raise ConfigError(f"there is no job {name} {where}", nearest(name, known))
+            hint = nearest(name, known) if known else "there are no jobs at all"
+            raise ConfigError(f"there is no job {name} {where}", hint)
         if len(hosts) > 1 and not cancel:
-            hint = f"./inv jobs {name} --hosts {hosts[0]}"
+            hint = project.command(flags, "jobs", name, hosts=hosts[0])
             raise ConfigError(f"{len(hosts)} hosts have a job {name}: {', '.join(hosts)}", hint)
         for host in hosts:
             _act(project, flags, host, name, follow=follow, cancel=cancel)
@@ -99,7 +100,8 @@ def _act(
             print(f"{opened.host.name}: {name} does not run: {_state(before)}")
             return
         if not _print_answer(session, script):
-            print(f"left: the job goes on; ./inv jobs {name} --follow --hosts {host}")
+            again = project.command(flags, "jobs", name, "--follow", hosts=host)
+            print(f"left: the job goes on; {again}")
             return
         after = next((job for job in _jobs(session) if _is(job, name)), Observed.parse(""))
         if cancel:

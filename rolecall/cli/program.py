@@ -6,8 +6,7 @@ Start-up counts here: nothing heavy is imported before a task runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import invoke
@@ -16,6 +15,7 @@ from invoke.parser import Argument, ParserContext
 from invoke.program import Program
 
 from rolecall import __version__
+from rolecall.cli.usage import usage_errors
 
 
 class RolecallTask(invoke.Task):  # type: ignore[type-arg]
@@ -58,17 +58,18 @@ class RolecallProgram(Program):
 
     def parse_core(self, argv: list[str] | None) -> None:
         """Parse core flags, but let Python cache byte code: start-up is measured."""
-        with _usage_errors():
+        with usage_errors(f"./{self.binary}"):
             super().parse_core(argv)
         sys.dont_write_bytecode = False
 
     def parse_tasks(self) -> None:
         """Name optional positionals, then parse as invoke does."""
         tokens = self.core.unparsed
-        with _usage_errors(tokens):
-            self.core.unparsed = name_positionals(
-                tokens, self.collection.to_contexts(), self._optional_positionals()
-            )
+        contexts = self.collection.to_contexts()
+        optional = self._optional_positionals()
+        by_name = {str(context.name): context for context in contexts}
+        with usage_errors(f"./{self.binary}", tokens, by_name, optional):
+            self.core.unparsed = name_positionals(tokens, contexts, optional)
             super().parse_tasks()
             if self.args.dry.value:  # invoke's own, under which every command "succeeds"
                 raise ParseError("--dry is not supported; --check of a task writes nothing")
@@ -76,7 +77,8 @@ class RolecallProgram(Program):
     def no_tasks_given(self) -> None:
         """Without a task, say which there are."""
         self.list_tasks()
-        print("./inv deploy begins; ./inv TASK --help shows the options of a task.")
+        program = f"./{self.binary}"
+        print(f"{program} deploy begins; {program} TASK --help shows the options of a task.")
         raise Exit
 
     def _optional_positionals(self) -> dict[str, str]:
@@ -85,28 +87,6 @@ class RolecallProgram(Program):
             for name in self.collection.task_names
             if (positional := getattr(self.collection[name], "optional_positional", ""))
         }
-
-
-@contextmanager
-def _usage_errors(tokens: Sequence[str] = ()) -> Iterator[None]:
-    """Exit with status 2 where the command line itself is wrong."""
-    try:
-        yield
-    except (ParseError, ValueError) as error:
-        message = str(error)
-        if not isinstance(error, ParseError):  # int() of an option's value, inside invoke
-            message = f"{_culprit(message, tokens)} is not a whole number"
-        hint = "./inv --list shows the tasks, ./inv TASK --help the options of one"
-        raise Exit(f"error: {message}\n  next: {hint}", code=2) from error
-
-
-def _culprit(said: str, tokens: Sequence[str]) -> str:
-    """The option and the value that ``int`` complained about, as they were typed."""
-    for before, token in zip(["", *tokens], tokens, strict=False):
-        value = token.partition("=")[2] if token.startswith("--") else token
-        if said.endswith(f": {value!r}"):
-            return token if token.startswith("--") else f"{before} {token}"
-    return said.rpartition(": ")[2]
 
 
 def name_positionals(

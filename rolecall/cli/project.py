@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rolecall.cli.flags import Flags, choose_roles
-from rolecall.errors import ConfigError, RolecallError
+from rolecall.errors import ConfigError, RolecallError, UnreachableError
 
 if TYPE_CHECKING:
     from rolecall.events import Stream
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from rolecall.session import Session
     from rolecall.settings import Resolved, Settings
 
-#: Called after a run in which nothing failed, for each host: what to tell the user.
-After = Callable[["HostResult", "Stream", bool], None]
+#: Called after a run in which nothing failed, for each host: what to tell the user. Further: the
+#: options of the run, and whether it has changed anything there.
+After = Callable[["HostResult", "Stream", Flags, bool], None]
 
 A = TypeVar("A")
 
@@ -70,6 +71,17 @@ class Project:
 
         types: dict[str, type[Settings]] = {"rolecall": RunnerSettings}
         return types | {role.name: role.settings for role in self.load_roles()}
+
+    def command(self, flags: Flags, task: str, *arguments: str, hosts: str) -> str:
+        """The command of another task for hosts of this invocation, with its settings.
+
+        A setting that holds a secret is left out: the command is shown.
+        """
+        from rolecall.settings import Override, is_secret
+
+        types = self.setting_types() if flags.set else {}
+        kept = [text for text in flags.set if not is_secret(types, Override.parse(text).key)]
+        return flags.command(task, *arguments, hosts=hosts, set=kept)
 
     def resolved(self, flags: Flags) -> dict[str, dict[str, Resolved]]:
         """The settings of every role on every chosen host, by host and role.
@@ -171,13 +183,13 @@ class Project:
                 self.facts_cache(),
                 run_id,
                 rollout,
-                gate=(lambda result: after(result, stream, True)) if after else None,
+                gate=(lambda result: after(result, stream, flags, True)) if after else None,
             )
             recap = stream.recap
             if after:
                 passed = [result for result in results if not recap.of(result.target.name).bad]
                 rest = [result for result in passed if result.target.name != flags.canary]
-                _afterwards(after, rest, stream, flags.forks)
+                _afterwards(after, rest, stream, flags)
         if recap.failed:
             return 1
         return 2 if flags.detailed_exitcode and recap.changed else 0
@@ -193,7 +205,7 @@ class Project:
         """The event stream of one run, with the listeners the options ask for."""
         from invoke.exceptions import Exit
 
-        from rolecall.cli.again import Remaining
+        from rolecall.cli.again import FAILED, Remaining
         from rolecall.events import Remain, Stream
         from rolecall.output import Mode, listeners
         from rolecall.output.errors import present
@@ -212,30 +224,52 @@ class Project:
         except KeyboardInterrupt as error:
             if not (remaining.is_fleet and remaining.hosts):
                 raise
-            hint = flags.again(remaining.task)
+            hint = self.command(flags, remaining.task, hosts=FAILED)
             raise Exit(f"interrupted\n  next: {hint}", code=130) from error
         finally:
             with suppress(BrokenPipeError):
                 if remaining.is_fleet and remaining.hosts:
-                    stream.emit(Remain("", remaining.hosts, flags.again(remaining.task)))
+                    command = self.command(flags, remaining.task, hosts=FAILED)
+                    stream.emit(Remain("", remaining.hosts, command))
             stream.finish()
 
     def look(
         self, flags: Flags, what: Declare | None = None, only: str = ""
     ) -> Iterator[tuple[Session, Opened]]:
-        """Open each chosen host for reading, one after the other; or ``only`` one of them."""
-        from rolecall.run import declare, looking
+        """Open each chosen host for reading, one after the other; or ``only`` one of them.
 
-        declared = what or declare(self.load_roles(choose_roles(self.roles, flags)))
-        for plan in self.host_plans(flags):
-            if only in ("", plan.target.name):
+        Raises:
+            RolecallError: a host could not be asked; with several, after all the others.
+        """
+        from rolecall.output.errors import present
+        from rolecall.run import looking
+
+        declared = what or self._declared(flags)
+        plans = [plan for plan in self.host_plans(flags) if only in ("", plan.target.name)]
+        silent: list[str] = []
+        for plan in plans:
+            try:
                 with looking(plan, declared, self.facts_cache()) as seen:
                     yield seen
+            except UnreachableError as error:  # noqa: PERF203 - the others are asked all the same
+                if len(plans) == 1:
+                    raise
+                present(error)
+                silent.append(plan.target.name)
+        if silent:
+            raise RolecallError(f"{len(silent)} of {len(plans)} hosts: no answer")
+
+    def _declared(self, flags: Flags) -> Declare:
+        from rolecall.run import declare
+
+        return declare(self.load_roles(choose_roles(self.roles, flags)))
 
     def ask(
-        self, flags: Flags, question: Callable[[Session, Opened], A]
+        self, flags: Flags, question: Callable[[Session, Opened], A], *, roles: bool = False
     ) -> tuple[dict[str, A], dict[str, RolecallError]]:
         """Ask all chosen hosts side by side; their answers, and the errors of the others.
+
+        ``roles``: each host is opened with what the roles declare and what its probes say.
 
         Raises:
             RolecallError: there is one host, and it could not be asked.
@@ -243,7 +277,8 @@ class Project:
         from rolecall.turns import SideBySide
 
         plans = self.host_plans(flags)
-        asked = [_Asked(plan, question, self.facts_cache()) for plan in plans]
+        declared: Declare = self._declared(flags) if roles else lambda _: []
+        asked = [_Asked(plan, question, declared, self.facts_cache()) for plan in plans]
         said = dict(SideBySide(asked, flags.forks).run())
         answers: dict[str, A] = {}
         errors: dict[str, RolecallError] = {}
@@ -262,11 +297,16 @@ class _Asked(Generic[A]):
     """One host that is asked, side by side with others."""
 
     def __init__(
-        self, plan: HostPlan, question: Callable[[Session, Opened], A], cache: FactsCache
+        self,
+        plan: HostPlan,
+        question: Callable[[Session, Opened], A],
+        declared: Declare,
+        cache: FactsCache,
     ) -> None:
         self.name = plan.target.name
         self._plan = plan
         self._question = question
+        self._declared = declared
         self._cache = cache
 
     def run(self) -> tuple[str, A | RolecallError]:
@@ -274,7 +314,7 @@ class _Asked(Generic[A]):
         from rolecall.run import looking
 
         try:
-            with looking(self._plan, lambda _: [], self._cache) as (session, opened):
+            with looking(self._plan, self._declared, self._cache) as (session, opened):
                 return self.name, self._question(session, opened)
         except RolecallError as error:
             return self.name, error
@@ -283,32 +323,35 @@ class _Asked(Generic[A]):
         """It holds no lock and changes nothing: the connection ends with this process."""
 
 
-def _afterwards(after: After, results: Sequence[HostResult], stream: Stream, forks: int) -> None:
+def _afterwards(after: After, results: Sequence[HostResult], stream: Stream, flags: Flags) -> None:
     """Call ``after`` for each host; with several, what it raises is that host's failure."""
     from rolecall.turns import SideBySide
 
     if len(stream.recap.hosts) == 1:
         for result in results:
-            after(result, stream, bool(stream.recap.of(result.target.name).changed))
+            after(result, stream, flags, bool(stream.recap.of(result.target.name).changed))
     elif results:
-        SideBySide([_Afterwards(after, result, stream) for result in results], forks).run()
+        afterwards = [_Afterwards(after, result, stream, flags) for result in results]
+        SideBySide(afterwards, flags.forks).run()
 
 
 class _Afterwards:
     """What follows one host's run, side by side with the other hosts'."""
 
-    def __init__(self, after: After, result: HostResult, stream: Stream) -> None:
+    def __init__(self, after: After, result: HostResult, stream: Stream, flags: Flags) -> None:
         self.name = result.target.name
         self._after = after
         self._result = result
         self._stream = stream
+        self._flags = flags
 
     def run(self) -> HostResult:
         """Call it."""
         from rolecall.events import ResourceDone
 
         try:
-            self._after(self._result, self._stream, bool(self._stream.recap.of(self.name).changed))
+            changed = bool(self._stream.recap.of(self.name).changed)
+            self._after(self._result, self._stream, self._flags, changed)
         except RolecallError as error:
             self._stream.emit(
                 ResourceDone(

@@ -15,7 +15,6 @@ from rolecall.cli.flags import Flags
 from rolecall.cli.login import Login
 from rolecall.errors import ConfigError
 from rolecall.inventory import Connection, Inventory, Layer, connection, load_inventory
-from rolecall.shell import words
 from rolecall.sudo import SudoPassword
 from rolecall.targets import Target
 from rolecall.targets.local import LocalTarget
@@ -93,19 +92,8 @@ def verified_connection(name: str, root: Path, config: Any) -> Any:
 
 def trust_command(name: str, flags: Flags) -> str:
     """The command that accepts the key of a host, found in the way that ``flags`` say."""
-    if flags.fab_hosts:
-        login = flags.login
-        config = ["-S", str(login.ssh_config)] if login.ssh_config else []
-        keys = [word for key in login.key_files for word in ("-i", key)]
-        command = ["./fab", *config, *keys, "-H", name, "trust"]
-    else:
-        command = ["./inv", "trust", "--hosts", name]
-    if flags.inventory:
-        command += ["--inventory", flags.inventory]
-    for given in flags.set:
-        if given.startswith("rolecall.known_hosts"):
-            command += ["--set", given]
-    return words(command)
+    kept = [given for given in flags.set if given.startswith("rolecall.known_hosts")]
+    return flags.command("trust", hosts=name, set=kept)
 
 
 def sudo_password(

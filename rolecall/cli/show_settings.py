@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -51,11 +54,12 @@ def _print_role(host: str, name: str, resolved: Resolved, notes: Iterable[str]) 
 
 def _print_fields(name: str, settings: Settings, resolved: Resolved, at: KeyPath) -> None:
     """Each setting below ``at``; settings within settings one by one."""
+    texts = _texts(type(settings))
     for field, info in type(settings).model_fields.items():
         value = getattr(settings, field)
         if isinstance(value, Settings):
             print(f"  {name}.{field}:")
-            _print_text(info)
+            _print_text(texts.get(field, ""))
             _print_fields(f"{name}.{field}", value, resolved, (*at, field))
             continue
         origin = _origin(resolved, (*at, field))
@@ -63,7 +67,7 @@ def _print_fields(name: str, settings: Settings, resolved: Resolved, at: KeyPath
         print(f"  {name}.{field} = {_show(value)}")
         source = "" if origin == "default" else f"; set in {origin}"
         print(f"      {_type(info)}, {default}{source}")
-        _print_text(info)
+        _print_text(texts.get(field, ""))
 
 
 def _origin(resolved: Resolved, key: KeyPath) -> str:
@@ -72,9 +76,30 @@ def _origin(resolved: Resolved, key: KeyPath) -> str:
     return resolved.origin(key) if len(key) == 1 or set_itself else "default"
 
 
-def _print_text(info: FieldInfo) -> None:
-    for line in (info.description or "").splitlines():
+def _print_text(text: str) -> None:
+    for line in text.splitlines():
         print(f"      {line}")
+
+
+def _texts(settings: type[Settings]) -> dict[str, str]:
+    """The string under each field.
+
+    Read here rather than by pydantic (``use_attribute_docstrings``), which parses the source of
+    every type as it is defined: each start of ``./inv`` would pay for it.
+    """
+    texts: dict[str, str] = {}
+    for owner in reversed(settings.__mro__):
+        if owner is Settings or not issubclass(owner, Settings):
+            continue
+        (body,) = ast.parse(inspect.cleandoc("\n" + inspect.getsource(owner))).body
+        assert isinstance(body, ast.ClassDef)
+        for above, below in pairwise(body.body):
+            if not (isinstance(above, ast.AnnAssign) and isinstance(above.target, ast.Name)):
+                continue
+            match below:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    texts[above.target.id] = inspect.cleandoc(text)
+    return texts
 
 
 def _default(info: FieldInfo) -> Any:

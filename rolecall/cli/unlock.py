@@ -10,7 +10,6 @@ from rolecall.errors import RolecallError
 from rolecall.lock import locked_error
 from rolecall.loop.answers import parts
 from rolecall.session import Session
-from rolecall.shell import words
 
 if TYPE_CHECKING:
     from rolecall.run import Opened
@@ -62,7 +61,7 @@ def unlock(project: Project, flags: Flags, *, force: bool) -> bool:
     answers, errors = project.ask(flags, question)
     for name, said in answers.items():
         if "held" in said:
-            end = words(["./inv", "unlock", "--hosts", name, "--force"])
+            end = project.command(flags, "unlock", "--force", hosts=name)
             errors[name] = RolecallError(
                 locked_error(name, said["held"]).message, f"{end} ends that run"
             )

@@ -73,7 +73,13 @@ def _match(inventory: Inventory, piece: str, signed: bool = False) -> list[str]:
     if piece in inventory.hosts and not signed:
         return [piece]
     name, start, end = _subscript(piece)
-    names = _names(inventory, name)
+    try:
+        names = _names(inventory, name)
+    except ConfigError as error:
+        if start is None:
+            raise
+        hint = f"{piece[len(name) :]} counts positions in a group; by name it is '~{name}[1-3]$'"
+        raise ConfigError(error.message, hint) from None
     if start is None:
         return names
     if end is not None:

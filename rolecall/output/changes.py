@@ -15,8 +15,10 @@ VALUE = 56
 #: Fields of a change that are shown, unless all are asked for.
 FIELDS = 8
 
-#: Lines of a text that is new as a whole which are shown, unless all of it is asked for.
+#: Lines of texts that are new as a whole which are shown, unless all of them are asked for.
 NEW_LINES = 20
+
+_NEW = "@@ -0,0 "
 
 _DIGEST = re.compile(r"((?:[a-z0-9]+:)?[0-9a-f]{8})[0-9a-f]{24,120}")
 
@@ -51,15 +53,21 @@ def shown(
     return [_show(change, charset, full) for change in kept], len(changes) - len(kept)
 
 
-def too_long(lines: Sequence[str]) -> str:
-    """What to say in place of a text that is new as a whole and longer than is worth reading.
+def folded(
+    diffs: Sequence[tuple[str, Sequence[str]]], *, full: bool = False
+) -> tuple[Sequence[tuple[str, Sequence[str]]], str]:
+    """The texts' differences to show, as paths and lines, and what stands for all others.
 
-    Empty where the difference itself is to be shown. A first deploy brings programs of thousands
-    of lines, which would hide what is changed.
+    Texts that are new as a whole are counted where they are long: a first deploy brings programs
+    of thousands of lines, which would hide what is changed. ``full`` asks for everything.
     """
-    if len(lines) <= NEW_LINES + 1 or not lines[0].startswith("@@ -0,0 "):
-        return ""
-    return f"new, {len(lines) - 1} lines: -v shows them"
+    new = [(path, len(lines) - 1) for path, lines in diffs if lines[0].startswith(_NEW)]
+    total = sum(size for _, size in new)
+    if full or total <= NEW_LINES:
+        return diffs, ""
+    what = new[0][0] if len(new) == 1 else f"{len(new)} files"
+    rest = [(path, lines) for path, lines in diffs if not lines[0].startswith(_NEW)]
+    return rest, f"{what}: new, {total} lines; -v shows them"
 
 
 def _is_digest(value: str | None) -> bool:

@@ -28,11 +28,11 @@ from rolecall.events import (
     RunStarted,
     TextDiff,
 )
-from rolecall.output.changes import Shown, shown, too_long
+from rolecall.output.changes import Shown, folded, shown
 from rolecall.output.hosts import fold, is_fleet, number_of, without_host
 from rolecall.output.live import Activity
 from rolecall.output.recap import RunStory, log_line, recap_lines
-from rolecall.output.text import Charset, count, duration
+from rolecall.output.text import Charset, count, duration, gist
 from rolecall.output.together import Gathered, Variant
 
 #: Satisfied resources in a row of one role that are shown one by one; more become one line.
@@ -264,8 +264,7 @@ class ConsoleListener:
             return
         self._heading(event.role)
         self._changed(event, diffed=bool(diffs))
-        for diff in diffs:
-            self._diff(diff)
+        self._diffs([(diff.path, diff.lines) for diff in diffs])
 
     def _flush(self, host: str) -> None:
         """Show the row of satisfied or skipped resources that has just come to its end."""
@@ -374,17 +373,20 @@ class ConsoleListener:
         line = Text(f"{prefix}{self._charset.rule} {self._charset.text(event.line)}", style="dim")
         self._indented(line, 4)
 
-    def _diff(self, event: TextDiff) -> None:
-        path = Text(self._charset.text(event.path), style="bold")
-        if not self._verbose and (summary := too_long(event.lines)):
-            self._indented(path.append(f"  {summary}", "not bold dim"), 6)
-            return
-        self._indented(path, 6)
-        lines = event.lines if self._verbose else event.lines[:DIFF_LINES]
+    def _diffs(self, diffs: Sequence[tuple[str, Sequence[str]]]) -> None:
+        texts, new = folded(diffs, full=self._verbose)
+        for path, lines in texts:
+            self._diff(path, lines)
+        if new:
+            self._indented(Text(self._charset.text(new), style="dim"), 6)
+
+    def _diff(self, path: str, difference: Sequence[str]) -> None:
+        self._indented(Text(self._charset.text(path), style="bold"), 6)
+        lines = difference if self._verbose else difference[:DIFF_LINES]
         for line in lines:
             style = _DIFF.get(line[:1], "dim")
             self._indented(Text(self._charset.text(line), style=style), 6)
-        if more := len(event.lines) - len(lines):
+        if more := len(difference) - len(lines):
             self._indented(Text(f"{more} more lines: -v shows them", style="dim"), 6)
 
     # A fleet
@@ -403,14 +405,14 @@ class ConsoleListener:
             if len(variants) == 1:
                 details = [hosts, *self._variant(variants[0])]
                 self._resource("", word, style, mark, together.id, details=details)
-                self._diffs(variants[0])
+                self._diffs(variants[0].diffs)
                 continue
             self._resource("", word, style, mark, together.id, details=[hosts])
             for variant in variants:
                 line = self._where(variant.hosts).append("  ")
                 line.append_text(Text(", ").join(self._variant(variant)))
                 self._indented(line, 6)
-                self._diffs(variant)
+                self._diffs(variant.diffs)
             if others:
                 text = f"  {self._charset.ellipsis} others"
                 self._indented(self._where(others).append(text), 6)
@@ -438,10 +440,6 @@ class ConsoleListener:
             details.append(Text(f"{more} more", style="dim"))
         return details
 
-    def _diffs(self, variant: Variant) -> None:
-        for path, lines in variant.diffs:
-            self._diff(TextDiff(variant.hosts[0], "", path, lines))
-
     def _known(self, event: ResourceDone) -> bool:
         """Of a fleet's failure that was explained before, say where."""
         if not self._gathered:
@@ -451,7 +449,7 @@ class ConsoleListener:
         first = self._explained.setdefault(key, event.host)
         if first == event.host and len(self._explained) <= PANELS:
             return False
-        reason = f"as on {first}" if first != event.host else event.reason.split("\n")[0]
+        reason = f"as on {first}" if first != event.host else gist(event.reason)
         mark = self._charset.mark(event.outcome)
         details = [Text(self._charset.text(reason), style="red")]
         style = _STYLES[event.outcome]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -24,10 +24,10 @@ from rolecall.events import (
     RunStarted,
     TextDiff,
 )
-from rolecall.output.changes import shown, too_long
+from rolecall.output.changes import folded, shown
 from rolecall.output.hosts import fold, is_fleet
 from rolecall.output.meter import Meter
-from rolecall.output.text import Charset, count, duration
+from rolecall.output.text import Charset, count, duration, gist
 
 #: Seconds between two progress lines of one step, at least; and at most when little happens.
 SOONEST, LATEST = 10.0, 60.0
@@ -157,7 +157,7 @@ class Plain:
             self._write(self._charset.text(f"no turn: {fold(hosts, len(hosts))}: {reason}"))
         for event in sorted(self._failures, key=lambda event: list(self._hosts).index(event.host)):
             name = f"{event.id}: " if event.role else ""
-            reason = event.reason.split("\n")[0]
+            reason = gist(event.reason)
             self._write(self._charset.text(f"{event.outcome}: {event.host}: {name}{reason}"))
         if self._next:
             self._write(self._charset.text(f"next: {self._next}"))
@@ -253,8 +253,11 @@ class Plain:
             details.append(duration(event.seconds))
         self._line(event.host, word, event.id, f"({', '.join(details)})" if details else "")
         if event.outcome != "skipped":
-            for diff in diffs:
-                self._diff(diff)
+            texts, new = folded([(d.path, d.lines) for d in diffs], full=self._verbose)
+            for path, lines in texts:
+                self._diff(event, path, lines)
+            if new:
+                self._line(event.host, "diff", event.id, f"({new})")
 
     def _changes(self, event: ResourceDone, *, diffed: bool) -> list[str]:
         shows, more = shown(event.changes, self._charset, full=self._verbose, diffed=diffed)
@@ -292,12 +295,9 @@ class Plain:
                 word = "ok"
         self._line(event.host, word, ", ".join(said))
 
-    def _diff(self, event: TextDiff) -> None:
-        if not self._verbose and (summary := too_long(event.lines)):
-            self._line(event.host, "diff", event.id, f"({event.path}, {summary})")
-            return
-        self._line(event.host, "diff", event.id, f"({event.path})")
-        for line in event.lines:
+    def _diff(self, event: ResourceDone, path: str, lines: Sequence[str]) -> None:
+        self._line(event.host, "diff", event.id, f"({path})")
+        for line in lines:
             self._write(f"    {self._charset.text(line)}".rstrip())
 
     def _message(self, event: Message | Remain) -> None:

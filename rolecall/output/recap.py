@@ -15,7 +15,7 @@ from rich.text import Text
 
 from rolecall.events import Counts, HostDone, Recap, ResourceDone
 from rolecall.output.hosts import fold, is_fleet, without_host
-from rolecall.output.text import Charset, duration
+from rolecall.output.text import Charset, duration, gist
 
 #: Different failures that the recap lists.
 FAILURES = 15
@@ -188,7 +188,7 @@ def alike(failures: Sequence[ResourceDone]) -> list[tuple[list[str], ResourceDon
     """Failures of the same resource for the same reason, and their hosts."""
     found: dict[tuple[str, str, str], tuple[list[str], ResourceDone]] = {}
     for event in failures:
-        reason = without_host(event.reason.split("\n")[0], event.host)
+        reason = without_host(gist(event.reason), event.host)
         key = (event.outcome, without_host(event.id, event.host), reason)
         found.setdefault(key, ([], event))[0].append(event.host)
     return list(found.values())
@@ -200,7 +200,7 @@ def _failures(failures: Sequence[ResourceDone], charset: Charset) -> list[Text]:
     found = alike(failures)
     for hosts, event in found[:FAILURES]:
         name = f" {charset.text(event.id)}" if event.role else ""
-        reason = event.reason.split("\n")[0]
+        reason = gist(event.reason)
         if len(hosts) > 1:
             reason = without_host(reason, event.host)
             name = without_host(name, event.host)

@@ -116,6 +116,13 @@ def _known(encoding: str) -> bool:
     return True
 
 
+def gist(reason: str) -> str:
+    """A failure in one line: what a step said was wrong, else the first line of its reason."""
+    lines = reason.split("\n")
+    said = [line for line in lines[1:] if line.startswith("error: ")]
+    return said[-1].removeprefix("error: ") if said else lines[0]
+
+
 def duration(seconds: float) -> str:
     """Such as ``0.3 s``, ``12 s``, ``3 min 05 s``, ``1 h 02 min``."""
     if seconds < 9.95:

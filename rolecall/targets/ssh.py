@@ -28,6 +28,9 @@ from rolecall.targets.upload import upload
 #: How paramiko words that the other side said nothing in time.
 _SILENT = ("Error reading SSH protocol banner", "No existing session", "Timeout")
 
+#: How paramiko words that it has nothing to log in with.
+_NO_KEY = "No authentication methods available"
+
 _PID = re.compile(rb"@@pid (\d+)")
 
 # Without a handler of its own, paramiko's tracebacks of refused logins reach standard error.
@@ -426,7 +429,8 @@ class SshTarget:
         """What went wrong on the way, in words a user can act on."""
         account = f"{connection.user}@{connection.host}:{connection.port}"
         jump = isinstance(connection, _Jump)
-        where = f"{self.name} ({account})" if self.name != account else account
+        names = (account, account.partition("@")[2])  # a host of ./fab -H may be named so
+        where = account if self.name in names else f"{self.name} ({account})"
         if jump:
             where = f"{account}, on the way to {self.name},"
         if isinstance(error, paramiko.PasswordRequiredException):
@@ -440,9 +444,22 @@ class SshTarget:
                 "check the user and the key: ansible_user and ansible_ssh_private_key_file in the "
                 "inventory, -i KEY of ./fab, or ssh-add KEY",
             )
-        if isinstance(error, socket.gaierror):
+        if str(error) == _NO_KEY:
             return UnreachableError(
-                f"{self.name}: no address is known for {connection.host}",
+                f"{where} asks for a key, and there is none to show",
+                "name one: -i KEY of ./fab, ansible_ssh_private_key_file in the inventory, or "
+                "ssh-add KEY",
+            )
+        if "private key file" in str(error):
+            keys = ", ".join(connection.connect_kwargs.get("key_filename") or ["of ~/.ssh"])
+            return UnreachableError(
+                f"{where}: the private key {keys} cannot be read: {_said(error)}",
+                "name the file that begins with -----BEGIN … PRIVATE KEY-----",
+            )
+        if isinstance(error, socket.gaierror):
+            named = "" if self.name == connection.host else f"{self.name}: "
+            return UnreachableError(
+                f"{named}no address is known for {connection.host}",
                 "correct the name, or give the address: ansible_host in the inventory, or HostName "
                 "in ssh_config",
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import ClassVar
 
@@ -35,12 +35,12 @@ class Need:
 
     Attributes:
         kind: what ``--without`` calls it.
-        essential: a bundle without it is refused. Where not, the host may have it already, and
-            the resource that wants it says so where it has not.
+        unless: a shell test that succeeds on a host that has it already; empty where none can.
     """
 
     kind: ClassVar[str]
-    essential: ClassVar[bool] = True
+
+    unless: str = field(default="", kw_only=True)
 
     @property
     def key(self) -> str:
@@ -154,7 +154,6 @@ class DebianPackages(Need):
     """Packages with their dependencies, for a release such as ``ubuntu-24.04``."""
 
     kind = "packages"
-    essential = False
 
     names: tuple[str, ...]
     release: str
@@ -176,7 +175,6 @@ class Image(Need):
     """A container image, as an archive."""
 
     kind = "images"
-    essential = False
 
     reference: str
     arch: str

@@ -12,7 +12,7 @@ from roles.bundle.verified import VerifiedBundle
 def bundle(host: Host, settings: Bundle) -> Iterator[Resource]:
     """Verify the bundle, where there is one; everywhere else this is nothing."""
     if settings.path:
-        needs = tuple((need.key, need.what) for need in all_needs(host) if need.essential)
+        needs = tuple((need.key, need.what, need.unless) for need in all_needs(host))
         yield Directory(host.path("bundle"))
         yield VerifiedBundle(
             settings.path,

@@ -19,6 +19,9 @@ class Bundle(Settings):
     sources of the machine that collects, if it has the release of the host; else that
     distribution's own archive."""
 
+    client: str = ""
+    """The program that ``./inv bundle`` has container images with. Empty: docker, else podman."""
+
     @field_validator("path")
     @classmethod
     def _path_can_be_said(cls, value: str) -> str:

@@ -17,6 +17,7 @@ _HELP = {
     "arch": "The host's machine, such as x86_64.",
     "glibc": "The host's C library, such as 2.39.",
     "os": "The host's release, such as ubuntu:24.04.",
+    "runner": "Also what ./inv itself needs, to run it where there is no network.",
     "without": "Leave out, with commas: wheels, models, git, packages, images, or a lock.",
 }
 
@@ -33,6 +34,7 @@ def bundle_task(project: Project) -> RolecallTask:
         glibc: str = "",
         os: str = "",
         without: str = "",
+        runner: bool = False,
         hosts: str = "",
         inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
@@ -49,6 +51,6 @@ def bundle_task(project: Project) -> RolecallTask:
             if not output:
                 raise ConfigError("--output is missing", "name the directory: --output bundle")
             asked = Asked(python, arch, glibc, os)
-            collect(project, flags, Path(output).absolute(), asked, without)
+            collect(project, flags, Path(output).absolute(), asked, without, runner=runner)
 
     return bundle

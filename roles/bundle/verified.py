@@ -37,7 +37,8 @@ class VerifiedBundle(Resource):
     stay the same the files are not read again.
 
     Attributes:
-        needs: for each piece a basic regular expression for its key, and what it is in words.
+        needs: for each piece a basic regular expression for its key, what it is in words, and a
+            shell test that succeeds where the host has it already.
         command: the command that adds a piece.
         verify: the probe reads every file.
     """
@@ -46,7 +47,7 @@ class VerifiedBundle(Resource):
 
     path: str
     record: str
-    needs: tuple[tuple[str, str], ...]
+    needs: tuple[tuple[str, str, str], ...]
     command: str
     verify: bool = False
 
@@ -57,8 +58,8 @@ class VerifiedBundle(Resource):
 
     def probe(self) -> Probe:
         """Which pieces and files are missing, and whether the files are those that were read."""
-        keys = tuple(key for key, _ in self.needs)
-        return Probe(_FUNCTION, (self.path, self.record, "yes" * self.verify, *keys))
+        pieces = [part for key, _, unless in self.needs for part in (key, unless)]
+        return Probe(_FUNCTION, (self.path, self.record, "yes" * self.verify, *pieces))
 
     def desired(self) -> Mapping[str, str]:
         """Nothing is missing or wrong."""

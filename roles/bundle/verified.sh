@@ -16,8 +16,8 @@ rc_bundle_wrong() (
   LC_ALL=C sha256sum -c SHA256SUMS 2>/dev/null | sed -n 's/^\(.*\): FAILED.*$/\1/p'
 )
 
-# rc_bundle PLACE RECORD FULL KEY...: the probe. A KEY is an expression for a line of `pieces`.
-# FULL is not empty to read every file.
+# rc_bundle PLACE RECORD FULL [KEY TEST]...: the probe. A KEY is an expression for a line of
+# `pieces`; its TEST succeeds where the host has that already. FULL is not empty to read every file.
 rc_bundle() {
   rc_place=$1 rc_record=$2 rc_full=$3
   shift 3
@@ -28,9 +28,12 @@ rc_bundle() {
   fi
   printf 'bundle=yes\n'
   rc_number=0 rc_lacking=
-  for rc_key; do
+  while [ $# -gt 0 ]; do
     rc_number=$((rc_number + 1))
-    grep -qx -e "$rc_key" "$rc_place/pieces" || rc_lacking="$rc_lacking $rc_number"
+    grep -qx -e "$1" "$rc_place/pieces" ||
+      { [ -n "$2" ] && (eval "$2") </dev/null >/dev/null 2>&1; } ||
+      rc_lacking="$rc_lacking $rc_number"
+    shift 2
   done
   rc_field lacking "${rc_lacking# }"
   rc_missing=$(

@@ -144,8 +144,9 @@ rc_limit=${rc_limit:-30} rc_cgroup=${rc_cgroup:-/sys/fs/cgroup}
 rc_count=0 rc_names='' rc_least='' rc_oldest='' rc_oldest_number='' rc_shared='' rc_sliced=''
 rc_version='' rc_error='' rc_status=''
 rc_nvidia=$(command -v nvidia-smi) || {
-  rc_nvidia=/usr/lib/wsl/lib/nvidia-smi
-  [ -x "$rc_nvidia" ] || rc_nvidia=
+  for rc_nvidia in /usr/local/nvidia/bin/nvidia-smi /usr/lib/wsl/lib/nvidia-smi ''; do
+    [ ! -x "$rc_nvidia" ] || break
+  done
 }
 [ -z "$rc_nvidia" ] || rc_gpus
 rc_field gpu.count "$rc_count"

@@ -23,7 +23,7 @@ from roles.preflight.sizing.host import memory_verdict, needs
 from roles.preflight.sizing.model import Model
 from roles.preflight.sizing.plan import MIB, Files, Gpus, Plan
 from roles.preflight.sizing.texts import gib, memory_reason, reason
-from roles.python.role import python, tools_environment
+from roles.python.role import directory, python, tools_environment
 
 # The card, but for its index of which only the shards' names count.
 _CARD = r"""
@@ -153,7 +153,7 @@ def _disks(items: list[tuple[Item, list[str]]]) -> Iterator[Check]:
 
 def fetching(host: Host) -> list[tuple[str, Resource | Skip]]:
     """What brings the card to a host: the tools that fetch it, and the card itself."""
-    wanted = {host.path("python"), tools_environment(host)}
+    wanted = {directory(host), tools_environment(host)}
     tools = [
         resource
         for resource in python.resources(host)

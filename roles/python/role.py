@@ -47,9 +47,14 @@ def lock_digest(host: Host) -> str:
     return _digest(lock_text(host.settings(Python)))
 
 
+def directory(host: Host) -> str:
+    """Where the environments are on ``host``."""
+    return host.settings(Python).directory or host.path("python")
+
+
 def environment(host: Host) -> str:
     """The path of the serving environment on ``host``."""
-    return host.path("python", host.settings(Python).lock)
+    return f"{directory(host)}/{host.settings(Python).lock}"
 
 
 def interpreter(host: Host) -> str:
@@ -62,7 +67,7 @@ def engine_interpreter(host: Host) -> str:
     settings = host.settings(Python)
     if settings.engine_interpreter or settings.engine_lock == "none":
         return settings.engine_interpreter
-    return f"{host.path('python', settings.engine_lock)}/bin/python"
+    return f"{directory(host)}/{settings.engine_lock}/bin/python"
 
 
 def engine_digest(host: Host) -> str:
@@ -79,7 +84,7 @@ def needs_tools(host: Host) -> bool:
 
 def tools_environment(host: Host) -> str:
     """The path of the tools on ``host``."""
-    return host.path("python", "tools")
+    return f"{directory(host)}/tools"
 
 
 def tools_python(host: Host) -> str:
@@ -116,7 +121,7 @@ def environments(host: Host) -> dict[str, str]:
     if settings.lock != "none":
         paths[settings.lock] = environment(host)
     if settings.engine_lock != "none" and not settings.engine_interpreter:
-        paths[settings.engine_lock] = host.path("python", settings.engine_lock)
+        paths[settings.engine_lock] = f"{directory(host)}/{settings.engine_lock}"
     if needs_tools(host):
         paths["tools"] = tools_environment(host)
     return paths
@@ -149,7 +154,7 @@ def python(host: Host, settings: Python) -> Iterator[Resource | Skip]:
         purpose = "environment" if name == settings.lock else f"environment {name}"
         marker = f"{path}/pyvenv.cfg"
         yield free_space(purpose, host.facts.state_dir, _ROOM[name], unless_exists=marker)
-    yield Directory(host.path("python"))
+    yield Directory(directory(host))
     for name, path in paths.items():
         yield Venv(path, settings.interpreter, minimum="3.10", below=_BELOW[name])
         yield PythonPackages(path, _lock(name), find_links=places.wheels(host))

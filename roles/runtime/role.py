@@ -90,8 +90,12 @@ def row(host: Host) -> matrix.Row:
 
 def image(host: Host) -> str:
     """The reference of the image that containers are made from."""
-    settings = host.settings(Runtime)
-    return settings.image or matrix.image_of(row(host), settings.registry)
+    return host.settings(Runtime).image or triton_image(host)
+
+
+def triton_image(host: Host) -> str:
+    """The reference of Triton's own image of the release."""
+    return matrix.image_of(row(host), host.settings(Runtime).registry)
 
 
 def version(host: Host) -> str:
@@ -241,7 +245,8 @@ def bundle_needs(host: Host) -> Iterator[Need]:
     """The image, unless it is loaded from an archive of the host's own."""
     settings = host.settings(Runtime)
     if settings.kind == "container" and not settings.archive:
-        yield Image(image(host), host.facts.arch)
+        there = words((client(host), "image", "inspect", image(host)))
+        yield Image(image(host), host.facts.arch, unless=there)
 
 
 def _installed(host: Host) -> Requirement:

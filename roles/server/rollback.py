@@ -7,6 +7,8 @@ from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
 from rolecall.loop.answers import parts
 from rolecall.resource import Observed, Resource
+from rolecall.run import Opened
+from rolecall.session import Session
 from roles.server.role import service
 
 
@@ -16,12 +18,14 @@ def roll_back(project: Project, flags: Flags) -> int:
     Which start that is, each host says first; then it is converged like anything else, so that
     ``--check`` shows it and a host without one is refused by name.
     """
-    earlier: dict[str, str] = {}
-    for session, opened in project.look(flags, what=lambda _: []):
+
+    def question(session: Session, opened: Opened) -> str:
         directory = service(opened.host).directory
         said = parts(session.exchange(f"rc_frame service\n{status_script(directory)}"))
         status = next(Observed.parse(part.text) for part in said if part.frame.kind == "service")
-        earlier[opened.host.name] = status.get("previous")
+        return status.get("previous")
+
+    earlier, _ = project.ask(flags, question)  # of a host that is silent, the run says so
 
     def declare(host: Host) -> list[tuple[str, Resource]]:
         running = service(host)

@@ -45,7 +45,8 @@ class Server(Settings):
     shown in a plan."""
 
     launch: Literal["auto", "plain", "mpirun", "llmapi"] = "auto"
-    """How ranks are started. ``plain``: one tritonserver. ``mpirun``: as upstream's
+    """How ranks are started. ``plain``: one tritonserver, as upstream's ``--no-mpi`` does and
+    several instances of an LLM API's model need. ``mpirun``: as upstream's
     launch_triton_server.py does, a tritonserver for each rank of an engine, or one for the LLM
     API, which starts its own workers. ``llmapi``: each wrapped in ``trtllm-llmapi-launch``, for
     Slurm and wherever workers cannot be started later (MPI_ERR_SPAWN). ``auto``: mpirun where

@@ -86,12 +86,14 @@ class HostStatus:
 
 def show_status(project: Project, flags: Flags, *, json: bool) -> bool:
     """Print the status of the chosen hosts; False when one of them does not serve."""
-    serving = True
-    for session, opened in project.look(flags):
-        status = host_status(session, opened)
-        serving = serving and status.ready
+    from rolecall.output.errors import present
+
+    found, errors = project.ask(flags, host_status, roles=True)
+    for status in found.values():
         _print_json(status) if json else _print(status)
-    return serving
+    for error in errors.values():
+        present(error, json=json)
+    return not errors and all(status.ready for status in found.values())
 
 
 def host_status(session: Session, opened: Opened) -> HostStatus:

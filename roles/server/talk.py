@@ -89,6 +89,13 @@ def chat_format(session: Session, host: Host) -> ChatFormat:
     folders = [*([engine.path] if engine else []), models.artifact(host).path]
     names = ("chat_template.jinja", "tokenizer_config.json")
     texts = _texts(session, [f"{folder}/{name}" for folder in folders for name in names])
+    if not any(texts):
+        raise RolecallError(
+            f"{host.name} has no model of these settings: in {' and '.join(folders)} there is no "
+            "tokenizer",
+            "deploy it, or give the --set options that it was deployed with; ./inv status shows "
+            "what is served",
+        )
     formats = [
         parse_format(template, config)
         for template, config in zip(texts[::2], texts[1::2], strict=True)

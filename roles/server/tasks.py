@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 import invoke
 from invoke.exceptions import Exit
 
-from rolecall.cli.flags import from_arguments
+from rolecall.cli.flags import Flags, from_arguments
 from rolecall.cli.program import RolecallTask
-from rolecall.cli.project import Project, reported
+from rolecall.cli.project import DEFAULT_HOSTS, Project, reported
 from rolecall.cli.tasks import task
 from rolecall.errors import ConfigError
 
@@ -187,7 +187,9 @@ def logs_task(project: Project) -> RolecallTask:
     return logs
 
 
-def show_answer(result: HostResult, stream: Stream, changed: bool) -> None:
+def show_answer(
+    project: Project, result: HostResult, stream: Stream, flags: Flags, changed: bool
+) -> None:
     """After a deploy: an answer of the model if anything changed, the endpoint, what is next."""
     from rolecall.events import Message
     from roles.repo.settings import Repo
@@ -203,13 +205,21 @@ def show_answer(result: HostResult, stream: Stream, changed: bool) -> None:
         with endpoint(result.host, result.target) as url:
             answer = ask(url, QUESTION, sampling)
         stream.emit(Message(name, f"{QUESTION}\n{answer.strip()} …", "good"))
-    hosts = "" if name == "localhost" else f" --hosts {name}"
     model = "tensorrt_llm" if result.host.settings(Repo).kind == "llmapi" else "ensemble"
     stream.emit(
         Message(
             name,
             f"serving at {own_url(result.host)}/v2/models/{model}/generate\n"
-            f'next: ./inv chat "{QUESTION}"{hosts}   ./inv status{hosts}   ./inv logs{hosts}   '
-            f"./inv destroy{hosts}",
+            f"next: {_what_comes_next(project, flags, name)}",
         )
     )
+
+
+def _what_comes_next(project: Project, flags: Flags, name: str) -> str:
+    """Commands for the host that was deployed; one of them, where each would be long."""
+    hosts = "" if name == DEFAULT_HOSTS and not flags.fab_hosts else name
+    if flags.fab_hosts or flags.set or flags.inventory:
+        chat = project.command(flags, "chat", QUESTION, hosts=hosts)
+        return f"{chat}   (likewise status, logs, destroy)"
+    tasks = (("chat", QUESTION), ("status",), ("logs",), ("destroy",))
+    return "   ".join(project.command(flags, *task, hosts=hosts) for task in tasks)

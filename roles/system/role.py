@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rolecall.api import Absent, Host, Package, Resource, Skip, Unless, role
+from rolecall.api import Absent, Host, Package, Resource, Skip, Unless, role, words
 from roles.bundle import places
 from roles.bundle.needs import DebianPackages, Need
 from roles.engine.settings import Engine
@@ -31,10 +31,13 @@ def _needs_git(host: Host) -> bool:
     return host.settings(Repo).kind in {"upstream", "llmapi"} or kind == "tensorrt_llm"
 
 
+#: What nobody needs who takes all from a bundle.
+_OVER_A_NETWORK = "ca-certificates"
+
 #: What a deployment needs besides, and the test that an installation without it fails.
 _BASE = {
     # Without authorities nothing comes over TLS; minimal installations have none.
-    "ca-certificates": "[ -s /etc/ssl/certs/ca-certificates.crt ]",
+    _OVER_A_NETWORK: "[ -s /etc/ssl/certs/ca-certificates.crt ]",
     "python3": "command -v python3",
     # Debian splits Python's venv module off; an interpreter that has it needs nothing.
     "python3-venv": "python3 -c 'import venv, ensurepip'",
@@ -44,12 +47,24 @@ _BASE = {
 }
 
 
+def _base(host: Host) -> dict[str, str]:
+    """What this deployment needs besides, with the tests."""
+    return {**_BASE, **({"git": "command -v git"} if _needs_git(host) else {})}
+
+
 def bundle_needs(host: Host) -> Iterator[Need]:
     """The packages; a host without apt has to have them."""
     facts = host.facts
     if facts.package_manager == "apt":
-        names = (*host.settings(System).packages, *_BASE)
-        yield DebianPackages(names, f"{facts.os_id}-{facts.os_version}", facts.arch)
+        packages = host.settings(System).packages
+        base = {name: test for name, test in _base(host).items() if name != _OVER_A_NETWORK}
+        tests = [*(f"dpkg-query -W {words(packages)}" for _ in packages[:1]), *base.values()]
+        yield DebianPackages(
+            (*packages, *base),
+            f"{facts.os_id}-{facts.os_version}",
+            facts.arch,
+            unless=" && ".join(f"(\n{test}\n)" for test in tests),
+        )
 
 
 @role(System)
@@ -63,7 +78,8 @@ def system(host: Host, settings: System) -> Iterator[Resource | Skip]:
     for path in settings.remove:
         yield Absent(path, sudo=True)
     if host.facts.package_manager == "apt":
-        for package, test in _BASE.items():
+        base = _base(host)
+        if source:
+            del base[_OVER_A_NETWORK]
+        for package, test in base.items():
             yield Unless(test, Package(package, source=source))
-        if _needs_git(host):
-            yield Unless("command -v git", Package("git"))

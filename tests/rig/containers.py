@@ -99,17 +99,24 @@ def _mounts_below(folder: Path) -> Sequence[str]:
     return sorted((place for place in places if place.startswith(f"{folder}/")), reverse=True)
 
 
-def base_archive() -> Path:
-    """The base image's root file system, built on first use (half a minute)."""
+def _bridges() -> set[str]:
+    """The bridges of Podman's networks, which it leaves behind."""
+    links = Path("/sys/class/net").iterdir()
+    named = {link.name for link in links if link.name.startswith(("cni-podman", "podman"))}
+    return {name for name in named if Path(f"/sys/class/net/{name}/brif").is_dir()}
+
+
+def base_archive(packages: Sequence[str] = PACKAGES) -> Path:
+    """A base image's root file system, built on first use (half a minute)."""
     require()
-    key = hashlib.sha256(" ".join((SUITE, *PACKAGES)).encode()).hexdigest()[:8]
+    key = hashlib.sha256(" ".join((SUITE, *packages)).encode()).hexdigest()[:8]
     place = CACHE / f"image-{SUITE}-{key}.tar"
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "image.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():
             beside = place.with_name(f"{place.stem}.new.tar")
-            command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+            command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages)}"]
             done = subprocess.run(
                 [*command, SUITE, str(beside)],
                 capture_output=True,
@@ -140,6 +147,7 @@ def engine() -> Iterator[Engine]:
         f'exec {shutil.which("podman")} {places} "$@"\n'
     )
     Path(made.client).chmod(0o755)
+    bridges = _bridges()
     try:
         imported = made("import", str(archive), BASE, check=False)
         if imported.returncode != 0:
@@ -150,3 +158,6 @@ def engine() -> Iterator[Engine]:
         yield made
     finally:
         made.close()
+        for bridge in _bridges() - bridges:
+            if not any(Path(f"/sys/class/net/{bridge}/brif").iterdir()):
+                subprocess.run(["ip", "link", "del", bridge], capture_output=True)

@@ -29,6 +29,9 @@ from roles.bundle.needs import (
 )
 from roles.bundle.settings import Bundle
 
+#: The first Python that the wheels of ``./inv`` itself are not made for.
+_NO_PYTHON_YET = "3.15"
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -39,15 +42,20 @@ class Wanted:
     needs: tuple[Need, ...]
 
 
-def collect(project: Project, flags: Flags, output: Path, asked: Asked, without: str) -> None:
+def collect(
+    project: Project, flags: Flags, output: Path, asked: Asked, without: str, *, runner: bool
+) -> None:
     """Make or complete the bundle ``output`` for the chosen hosts, and say what is in it.
+
+    With ``runner``, what ``./inv`` itself takes to run there is in it as well.
 
     Raises:
         RolecallError: something cannot be had; what has come is kept.
         ConfigError: the command line is wrong, or too little is known of a host.
     """
     left_out = {name.strip() for name in without.split(",") if name.strip()}
-    wanted = [_wanted(project, name, all_, asked) for name, all_ in _settings(project, flags)]
+    lock = (project.root / "requirements.lock").read_text() if runner else ""
+    wanted = [_wanted(project, name, all_, asked, lock) for name, all_ in _settings(project, flags)]
     _check_left_out(left_out, wanted)
     with Folder.opened(output) as folder:
         for path in folder.damaged:
@@ -66,7 +74,9 @@ def _settings(project: Project, flags: Flags) -> list[tuple[str, dict[str, Setti
     ]
 
 
-def _wanted(project: Project, name: str, settings: dict[str, Settings], asked: Asked) -> Wanted:
+def _wanted(
+    project: Project, name: str, settings: dict[str, Settings], asked: Asked, lock: str
+) -> Wanted:
     runner = settings["rolecall"]
     assert isinstance(runner, RunnerSettings)
     known = project.facts_cache().load(name, runner.home)
@@ -76,6 +86,9 @@ def _wanted(project: Project, name: str, settings: dict[str, Settings], asked: A
         replace(need, release=machine.python) if isinstance(need, Wheels) else need
         for need in all_needs(host)
     )
+    if lock:
+        own = Wheels("runner", lock, machine.python, machine.arch, _NO_PYTHON_YET)
+        needs = (*needs, own)
     return Wanted(host, machine, needs)
 
 
@@ -102,6 +115,8 @@ def _collect(folder: Folder, project: Project, wanted: Wanted, left_out: set[str
     for need in wanted.needs:
         if _is_left_out(need, left_out):
             print(f"{need.what}: left out", flush=True)
+            if need.key in folder.pieces:
+                needed.append(need.key)  # of an earlier run: it may have cost much
             continue
         needed.append(need.key)
         if need.key in folder.pieces:
@@ -132,10 +147,11 @@ def _bring(folder: Folder, need: Need, project: Project, wanted: Wanted) -> list
         return models.collect(folder, need, project, settings)
     if isinstance(need, Checkout):
         return checkouts.collect(folder, need)
+    own = wanted.host.settings(Bundle)
     if isinstance(need, DebianPackages):
-        return debian.collect(folder, need, wanted.host.settings(Bundle).apt_sources)
+        return debian.collect(folder, need, own.apt_sources)
     assert isinstance(need, Image)
-    return images.collect(folder, need)
+    return images.collect(folder, need, own.client)
 
 
 def _amount(size: int) -> str:

@@ -76,6 +76,7 @@ class Folder:
                 ) from None
             folder = cls(root)
             folder._load()
+            folder._adopt_wheels()
             yield folder
             shutil.rmtree(part)
 
@@ -104,6 +105,13 @@ class Folder:
         self.pieces = {
             key: piece for key, piece in pieces.items() if set(piece["files"]) <= set(self.files)
         }
+
+    def _adopt_wheels(self) -> None:
+        """Know the wheels that a run brought which was cut off; locks say which of them count."""
+        for place in (self.root / "wheels").glob("*.whl"):
+            path = f"wheels/{place.name}"
+            if path not in self.files:
+                self.adopt(path, "an earlier run", sha256(place))
 
     def staging(self, name: str) -> Path:
         """An empty directory for what is on its way."""
@@ -172,7 +180,9 @@ class Folder:
         os.replace(new, self.root / name)
 
     def tidy(self) -> None:
-        """Remove what no piece has: an older version of a package, a download cut off."""
+        """Remove what no host needs: an older version of a package, a download cut off."""
+        needed = {key for host in self.hosts.values() for key in host["needs"]}
+        self.pieces = {key: piece for key, piece in self.pieces.items() if key in needed}
         held = {path for piece in self.pieces.values() for path in piece["files"]}
         for path in [path for path in self.files if path not in held]:
             self.remove(path)

@@ -14,20 +14,27 @@ from roles.bundle.places import image_file
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def collect(folder: Folder, need: Image) -> list[str]:
+def collect(folder: Folder, need: Image, client: str = "") -> list[str]:
     """Have the image in the folder: pulled unless the engine has it, and saved.
 
     Raises:
         RolecallError: there is no engine, or it cannot have the image.
     """
+    if "@" in need.reference:
+        raise RolecallError(
+            f"{need.what} cannot be collected: an archive forgets the digest of an image",
+            "name it by a tag in runtime.image, or leave it out: --without images",
+        )
     path = image_file(need.reference, need.arch)
     if path in folder.files:
         return [path]
-    engine = next((name for name in ("docker", "podman") if shutil.which(name)), "")
+    names = [client] if client else ["docker", "podman"]
+    engine = next((name for name in names if shutil.which(name)), "")
     if not engine:
         raise RolecallError(
-            f"{need.what} cannot be collected: there is neither docker nor podman here",
-            "run this where one is, or leave images out where the host has it: --without images",
+            f"{need.what} cannot be collected: there is no {' and no '.join(names)} here",
+            "run this where one is (bundle.client), or leave images out where the host has it: "
+            "--without images",
         )
     there = _run(engine, "image", "inspect", "--format", "{{.Architecture}}", need.reference)
     architecture = _ARCHITECTURES.get(need.arch, need.arch)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rolecall.errors import ConfigError, RolecallError
 from rolecall.resources.python_packages import Pin, pins
-from roles.bundle.collect.folder import Folder, sha256
+from roles.bundle.collect.folder import Folder
 from roles.bundle.collect.pip import Pip
 from roles.bundle.collect.target import Machine
 from roles.bundle.needs import Need, Wheel, Wheels
@@ -66,10 +66,6 @@ def _minor(release: str) -> int:
 
 def _held(folder: Folder, wanted: Sequence[Pin], machine: Machine, pip: Pip) -> dict[Pin, str]:
     """What is there already, and right for this machine."""
-    for place in (folder.root / "wheels").glob("*.whl"):
-        path = f"wheels/{place.name}"
-        if path not in folder.files:  # of a run that was cut off
-            folder.adopt(path, "an earlier run", sha256(place))
     paths = [path for path in folder.files if path.startswith("wheels/")]
     _, usable = pip.choose(machine, [], [Path(path).name for path in paths])
     by_hash = {

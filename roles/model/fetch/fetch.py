@@ -92,7 +92,9 @@ class Fetch:
         noted = self._places.keep / "listing.json"
         old = [self._places.old / name for name in OURS] if self._places.old else []
         card = [Path(self._options.card) / "card.json"] if self._options.card else []
-        for place in (*old, *card, noted):
+        brought = self._options.brought
+        others = [Path(brought) / name for name in OURS] if brought else []
+        for place in (*others, *old, *card, noted):
             found = load(place)
             if found and found.commit and found.source == self._options.source:
                 self._source.at(found.commit)

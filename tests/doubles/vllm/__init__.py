@@ -43,6 +43,7 @@ class EngineArgs:
     max_num_batched_tokens: int | None = None
     block_size: int | None = None
     kv_cache_memory_bytes: int | None = None
+    gpu_memory_utilization: float = 0.92
     enable_prefix_caching: bool | None = None
     disable_log_stats: bool = False
 
@@ -59,6 +60,8 @@ class EngineArgs:
             raise ValueError("Total number of attention heads must be divisible by tensor parallel")
         if not self.kv_cache_memory_bytes or self.kv_cache_memory_bytes <= 0:
             raise ValueError("No available memory for the cache blocks.")
+        if not 0 < self.gpu_memory_utilization <= 1:
+            raise ValueError("GPU memory utilization must be less than 1.0.")
         self.eos_token_id: int = config["eos_token_id"]
         self.vocabulary: int = config["vocab_size"]
 

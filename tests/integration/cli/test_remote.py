@@ -140,7 +140,7 @@ class TestNames:
         lock.symlink_to(f"{boot}:{os.getpid()}:{started} 1 a-run - joe@elsewhere")
         said = fails(site.type("./inv", "unlock", "--hosts", "gpu"))
         assert "gpu-1 is locked by joe@elsewhere: run a-run" in said and "gpu-2: no lock" in said
-        assert "./inv unlock --hosts gpu-1 --force ends that run" in said
+        assert "./inv unlock --force --hosts gpu-1 ends that run" in said
 
 
 class TestSshConfig:

@@ -62,7 +62,7 @@ def test_every_option_of_a_task_is_explained(task: str) -> None:
         (["deploy", "--set", "model.source=foo"], "pypi://PACKAGE==VERSION"),
         (["deploy", "--set", "engine.max_num_tokens=8"], "at least max_batch_size"),
         (["deploy", "--tags", "engin"], "did you mean engine?"),
-        (["deploy", "--skip-tags", "nothing"], "known names: system"),
+        (["deploy", "--skip-tags", "nothing"], "known names: bundle, system"),
         (["deploy", "--tags", "engine", "--skip-tags", "engine"], "leave no role"),
         (["deploy", "--hosts", "nowhere"], "'nowhere'"),
         (["deploy", "--lock-wait", "soon"], "30s"),

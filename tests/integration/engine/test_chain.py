@@ -116,6 +116,35 @@ def test_a_calibrated_checkpoint_comes_from_quantize(chain: MakeChain, kind: str
     assert algorithm == {"fp8": "FP8", "int4_awq": "W4A16_AWQ"}[kind]
 
 
+def test_the_published_wrong_steps_come_back_when_asked_for(chain: MakeChain) -> None:
+    wrong = {
+        "engine": {
+            "plugins": {"gemm_plugin": "float16"},
+            "as_published": {"examples": "0.9.0.dev2024022700", "max_batch_size": None},
+        },
+        "repo": {
+            "max_tokens_in_paged_kv_cache": 2560,
+            "as_published": {"upstream": {"parameters": {"engine_dir": "engines/1gpu"}}},
+        },
+    }
+    made = chain("0.8.0", **wrong)
+    made.deploy()
+    right = made.current("repo")
+    assert made.config()["build_config"]["max_batch_size"] == 64
+    made.engine["published_exactly"] = made.repo["published_exactly"] = True
+    changed = made.deploy()
+    assert made.config()["build_config"]["max_batch_size"] == 1
+    text = (made.current("repo") / "models/tensorrt_llm/config.pbtxt").read_text()
+    assert 'string_value: "engines/1gpu"' in text
+    assert any("not compared with the engine" in line for line in changed.output)
+    # What the right thing says of it.
+    made.repo["published_exactly"] = False
+    assert "the engine was built for 1" in made.failed("artifact:repo")
+    made.engine["published_exactly"] = False
+    made.deploy()
+    assert made.current("repo") == right
+
+
 def test_the_tools_may_be_in_the_serving_environment(
     chain: MakeChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -203,3 +203,31 @@ def test_a_plan_asks_no_canary(small: Make) -> None:
     done = project.inv("plan", "--hosts", "all", "--canary", "h1", "--json")
     assert done.returncode == 0, done.stdout
     assert json.loads(done.stdout.splitlines()[-1])["hosts"]["h3"]["changed"] == 5
+
+
+def test_a_host_that_does_not_answer_hides_nobody_from_a_question(small: Make) -> None:
+    project = small(HOSTS[:3])
+    project.unreachable("h1")
+    done = project.inv("why", f"directory:{project.marks('h3')}", "--hosts", "h1,h3")
+    assert done.returncode == 1
+    assert "cannot be reached" in done.stderr and "1 of 2 hosts: no answer" in done.stderr
+    assert "h3  directory:" in done.stdout
+
+
+def test_the_command_that_goes_on_says_how_hosts_are_reached_and_what_was_set(
+    small: Make, sshd: Sshd
+) -> None:
+    project = small(HOSTS[:2], sshd)
+    given = ["-i", str(sshd.key), "-H", "h1,nobody@127.0.0.1:1"]
+    first = project.fab(*given, "deploy", "--set", "mark.refuses=false")
+    command = f"./fab -i {sshd.key} -H @failed deploy --set mark.refuses=false"
+    assert f"next: {command}\n" in first.stdout
+
+
+def test_everything_that_a_fleet_has_is_removed_and_every_host_had_its_turn(small: Make) -> None:
+    project = small(HOSTS[:6])
+    deploy(project)
+    done = project.inv("destroy", "--hosts", "all", "--yes")
+    assert done.returncode == 0
+    assert "no turn" not in done.stdout
+    assert not any(project.marks(host).exists() for host in HOSTS[:6])

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from rolecall.resources.service import Service
+from roles.runtime.containers import mount_options
 from roles.server import command
 from roles.server.settings import Server
 from tests.integration.deployed import ROOT
 from tests.integration.service.rig import Rig
+from tests.rig.containers import BASE, Engine
 from tests.support import assert_contract, converge
 
 LAUNCHER = ROOT / "roles/server/launch_ranks.sh"
@@ -191,6 +193,29 @@ def test_as_a_service_it_is_stopped_gently_and_restarted_when_a_rank_dies(
         ["rank 1 left", "rank 0 left"],
     )
     assert not any(alive(pid) for pid in place.pids())
+
+
+def test_as_process_1_of_a_container_it_is_stopped_gently(podman: Engine, tmp_path: Path) -> None:
+    place = Place(tmp_path, "/doubles/mpirun")
+    client = subprocess.Popen(
+        [
+            *(podman.client, "run", "--rm", "--name", "ranks", "--network=host"),
+            *mount_options([str(tmp_path)], writable=True),
+            *mount_options([str(LAUNCHER.parent)]),
+            f"--mount=type=bind,source={DOUBLE},target=/doubles,readonly",
+            *(f"--env=PATH={tmp_path}/bin:/usr/bin:/bin", f"--env=WORK={tmp_path}"),
+            *("--env=GRACE=2", BASE, *place.command(2)),
+        ],
+        stdin=subprocess.DEVNULL,
+    )
+    eventually(lambda: len(place.said) >= 2 and len(list(tmp_path.glob("pid.*"))) == 2)
+    client.terminate()  # as the supervisor does
+    assert client.wait(30) == 0
+    assert sorted(line for line in place.said if line.endswith("left")) == [
+        "rank 0 left",
+        "rank 1 left",
+    ]
+    assert podman.names("-a") == []
 
 
 def test_the_double_refuses_what_mpirun_does_not_know() -> None:

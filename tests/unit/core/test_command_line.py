@@ -1,9 +1,12 @@
 import invoke
 import pytest
-from invoke.parser import Argument, ParserContext
+from invoke.exceptions import Exit
+from invoke.parser import Argument, Parser, ParserContext
 
 from rolecall.cli.flags import Flags, choose_roles, from_arguments
+from rolecall.cli.login import Login
 from rolecall.cli.program import name_positionals
+from rolecall.cli.usage import usage_errors
 from rolecall.errors import ConfigError
 
 ROLES = ("system", "python", "model", "engine")
@@ -90,3 +93,32 @@ def test_tags_that_leave_nothing_are_refused():
 def test_flags_come_from_a_tasks_arguments():
     arguments = {"_": invoke.Context(), "check": True, "set": ["a.b=1"], "other": 3}
     assert from_arguments(arguments) == Flags(check=True, set=["a.b=1"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("chta", "there is no task chta\n  next: did you mean chat?"),
+        ("status more", "there is no task more\n  next: ./inv --list"),
+        ("deploy --chek", "deploy has no option --chek\n  next: did you mean --check?"),
+        ("--check deploy", "--check is an option of tasks\n  next: write it behind the task"),
+        ("chat --question what is", "chat takes one text, and 'is' is a second\n  next: quote it"),
+        ("deploy -H x", "-H is fabric's option\n  next: ./fab -H NAME TASK"),
+        ("why --resource", "--resource needs a value and was given none\n  next: ./inv --list"),
+    ],
+)
+def test_a_mistake_in_typing_is_named_with_what_to_type(typed: str, said: str) -> None:
+    tasks = {str(context.name): context for context in contexts()}
+    with pytest.raises(Exit) as refused, usage_errors("./inv", typed.split(), tasks, {"chat"}):
+        Parser(contexts=list(tasks.values())).parse_argv(typed.split())
+    assert refused.value.code == 2
+    assert str(refused.value.message).startswith(f"error: {said}")
+
+
+def test_a_command_that_is_named_reaches_the_host_as_this_one_does() -> None:
+    by_inv = Flags(inventory="other place")
+    assert by_inv.command("chat", "Why?", hosts="") == "./inv chat 'Why?' --inventory 'other place'"
+    by_fab = Flags(fab_hosts=("h1", "h2"), login=Login(key_files=("/k",)))
+    assert by_fab.command("status", hosts="h1", set=["a.b=1 2"]) == (
+        "./fab -i /k -H h1 status --set 'a.b=1 2'"
+    )

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
 from rolecall.errors import ConfigError
 from rolecall.inventory import Layer
-from rolecall.settings import Override, RunnerSettings, Settings, resolve
+from rolecall.settings import Override, RunnerSettings, Settings, is_secret, resolve
 from rolecall.yamlfile import read_yaml
 
 
@@ -216,3 +216,17 @@ def test_a_secret_that_is_not_there_says_what_to_do(tmp_path, monkeypatch):
 def test_connection_variables_are_not_settings(tmp_path):
     given = layer(tmp_path, "ansible_connection: local\nansible_user: x\n")
     assert resolve(TYPES, [given], [])["engine"].settings == Engine()
+
+
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [
+        ("engine.token", True),
+        ("engine.batch", False),
+        ("engine.cache.size", False),
+        ("engine.nothing", False),
+        ("nothing.token", False),
+    ],
+)
+def test_a_secret_is_known_by_its_type(key: str, secret: bool) -> None:
+    assert is_secret({"engine": Engine}, tuple(key.split("."))) is secret

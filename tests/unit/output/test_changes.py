@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rolecall.output.changes import FIELDS, shown
+from rolecall.output.changes import FIELDS, NEW_LINES, folded, shown
 from rolecall.output.text import Charset
 from rolecall.resource import Change
 from tests.unit.output.support import DIGEST, MODE, OTHER
@@ -75,3 +75,24 @@ def test_beside_the_text_itself_its_digest_is_left_out() -> None:
 def test_the_digest_stays_where_it_is_all_there_is() -> None:
     shows, _ = shown([Change("sha256", DIGEST, OTHER)], UTF8, diffed=True)
     assert [show.field for show in shows] == ["sha256"]
+
+
+def new(path: str, size: int) -> tuple[str, tuple[str, ...]]:
+    return path, (f"@@ -0,0 +1,{size} @@", *(f"+{n}" for n in range(size)))
+
+
+EDITED = ("/etc/x", ("@@ -1 +1 @@", "-old", "+new"))
+
+
+def test_a_short_new_text_is_shown() -> None:
+    assert folded([new("/a", NEW_LINES)]) == ([new("/a", NEW_LINES)], "")
+
+
+def test_long_new_texts_are_counted_and_what_differs_is_shown() -> None:
+    texts = [new("/a", NEW_LINES), EDITED, new("/b", 3)]
+    assert folded(texts) == ([EDITED], f"2 files: new, {NEW_LINES + 3} lines; -v shows them")
+    assert folded([new("/a", 90)]) == ([], "/a: new, 90 lines; -v shows them")
+
+
+def test_all_texts_are_shown_to_whoever_asks() -> None:
+    assert folded([new("/a", 90), EDITED], full=True) == ([new("/a", 90), EDITED], "")

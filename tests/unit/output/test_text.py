@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rolecall.output.text import LONGEST, Charset, clean, count, duration
+from rolecall.output.text import LONGEST, Charset, clean, count, duration, gist
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,15 @@ def test_durations_have_the_unit_that_reads_best(seconds: float, text: str) -> N
 
 def test_a_count_has_its_plural() -> None:
     assert (count(1, "round trip"), count(0, "round trip")) == ("1 round trip", "0 round trips")
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("its apply ended with status 1", "its apply ended with status 1"),
+        ("its apply ended with status 1\nhm\nerror: no disk\n  next: buy", "no disk"),
+        ("refused\nfor two\nreasons", "refused"),
+    ],
+)
+def test_the_gist_of_a_failure_is_what_the_step_said(reason: str, said: str) -> None:
+    assert gist(reason) == said

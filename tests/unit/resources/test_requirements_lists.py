@@ -24,8 +24,13 @@ Foo.Bar_baz[extra,other] == 2.0+cpu ; python_version < "3.11" and sys_platform !
     {HASH}
 """
     assert read(text) == [
-        Pin("annotated-types", "0.7.0", ""),
-        Pin("foo-bar-baz", "2.0+cpu", "python_version < \"3.11\" and sys_platform != 'win32'"),
+        Pin("annotated-types", "0.7.0", "", (f"sha256:{'0' * 64}", f"sha512:{'1' * 128}")),
+        Pin(
+            "foo-bar-baz",
+            "2.0+cpu",
+            "python_version < \"3.11\" and sys_platform != 'win32'",
+            (f"sha256:{'0' * 64}",),
+        ),
     ]
 
 

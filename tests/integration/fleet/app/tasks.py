@@ -7,6 +7,7 @@ from pathlib import Path
 from invoke import Collection
 
 from rolecall.cli import fleet, tasks
+from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
 from rolecall.errors import RolecallError
 from rolecall.events import Message, Stream
@@ -15,7 +16,7 @@ from rolecall.run import HostResult
 project = Project(Path(__file__).parent, ("mark",))
 
 
-def ask(result: HostResult, stream: Stream, changed: bool) -> None:
+def ask(result: HostResult, stream: Stream, flags: Flags, changed: bool) -> None:
     """What a canary must pass: the host's own settings say whether it does."""
     assert result.host is not None
     if not result.host.all_settings["mark"].model_dump()["answers"]:
@@ -27,6 +28,7 @@ ns = Collection()
 for task in (
     tasks.converge_task(project, "deploy", "Converge everything.", after=ask),
     tasks.plan_task(project),
+    tasks.why_task(project),
     tasks.destroy_task(project),
     *fleet.fleet_tasks(project),
 ):

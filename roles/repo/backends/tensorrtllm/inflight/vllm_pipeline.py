@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import subprocess
 import threading
 from contextlib import suppress
@@ -37,6 +38,10 @@ END_TIMEOUT_S = 20.0
 ACTIVATION_BYTES = 4 * 2**30
 """Kept free on each GPU for activations, graphs and the CUDA context: an estimate."""
 
+DRIVER_PROGRAMS = "/usr/bin:/usr/local/nvidia/bin:/usr/lib/wsl/lib:/opt/bin"
+"""Where nvidia-smi is when a service's PATH does not say."""
+
+DRIVER_LIBRARIES = ("/usr/local/nvidia/lib", "/usr/local/nvidia/lib64")
 _MAX_SEED = 2**63 - 1
 
 
@@ -205,6 +210,10 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "max_num_batched_tokens": max(limits.max_num_tokens, limits.max_seq_len),
         "block_size": limits.block_tokens,
         "kv_cache_memory_bytes": cache // shards,
+        # vLLM refuses to start where less than this share of a GPU is free, whatever it needs.
+        "gpu_memory_utilization": round(
+            min(free / total for free, total in gpu_memory()) - 0.01, 3
+        ),
         "enable_prefix_caching": settings.reuse_prefix,
         "disable_log_stats": True,
     }
@@ -220,6 +229,10 @@ def worker_environment(environment: os._Environ[str]) -> dict[str, str]:
         # FlashInfer's sampler is compiled on the host, which may have no CUDA toolkit.
         "VLLM_USE_FLASHINFER_SAMPLER": "0",
     }
+    # As NVIDIA's images have it, where the driver is mounted from the machine below.
+    driver = [folder for folder in DRIVER_LIBRARIES if Path(folder).is_dir()]
+    if driver:
+        defaults["LD_LIBRARY_PATH"] = ":".join(driver)
     # The engine is on this machine; nothing is to be looked up or reported anywhere.
     fixed = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     return {**defaults, **kept, **fixed}
@@ -258,15 +271,26 @@ def free_memory(engine_dir: Path) -> int:
 
     Raises ``SettingsError`` if there is no GPU to ask.
     """
-    query = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True)
-        least = min(int(line) for line in answer.stdout.splitlines()) * 2**20
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise SettingsError(f"the GPU cannot be asked for its memory: {error}") from error
+    least = min(free for free, _ in gpu_memory()) * 2**20
     weights = sum(file.stat().st_size for file in engine_dir.glob("checkpoint/*.safetensors"))
     shards = _arguments(engine_dir).get("tensor_parallel_size", 1)
     return max(0, (least - ACTIVATION_BYTES) * int(shards) - weights)
+
+
+def gpu_memory() -> list[tuple[int, int]]:
+    """Free and total memory of each GPU, in MiB.
+
+    Raises ``SettingsError`` if there is no GPU to ask.
+    """
+    program = shutil.which("nvidia-smi") or shutil.which("nvidia-smi", path=DRIVER_PROGRAMS)
+    query = "--query-gpu=memory.free,memory.total"
+    command = [program or "nvidia-smi", query, "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        rows = [line.split(",") for line in answer.stdout.splitlines()]
+        return [(int(free), int(total)) for free, total in rows]
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise SettingsError(f"the GPU cannot be asked for its memory: {error}") from error
 
 
 def _own(engine_dir: Path) -> dict[str, Any]:

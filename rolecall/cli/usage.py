@@ -1,0 +1,84 @@
+"""What is wrong with a command line, in words that say how to type it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+from invoke.exceptions import Exit, ParseError
+from invoke.parser import ParserContext
+
+# invoke 2.2 names an option by its repr: <Argument: hosts (H)>, with a * or a type behind.
+_NO_VALUE = re.compile(r"Flag <Argument: ([\w-]+)(?: \(([^)]*)\))?.*needed value")
+_UNKNOWN = re.compile(r"No idea what '(.*)' is!", re.DOTALL)
+
+
+@contextmanager
+def usage_errors(
+    program: str,
+    tokens: Sequence[str] = (),
+    tasks: Mapping[str, ParserContext] | None = None,
+    positionals: Collection[str] = (),
+) -> Iterator[None]:
+    """Exit with status 2 where the command line itself is wrong.
+
+    ``tokens`` are what was typed, ``tasks`` the tasks that there are, by name, and
+    ``positionals`` those among them that take a word of their own.
+    """
+    try:
+        yield
+    except (ParseError, ValueError) as error:
+        hint = f"{program} --list shows the tasks, {program} TASK --help the options of one"
+        if isinstance(error, ParseError):
+            message, better = _explained(error, program, tasks or {}, positionals)
+        else:  # int() of an option's value, inside invoke
+            message, better = f"{_culprit(str(error), tokens)} is not a whole number", ""
+        raise Exit(f"error: {message}\n  next: {better or hint}", code=2) from error
+
+
+def _explained(
+    error: ParseError,
+    program: str,
+    tasks: Mapping[str, ParserContext],
+    positionals: Collection[str],
+) -> tuple[str, str]:
+    """Invoke's message in our words, and what to do; empty where there is nothing better."""
+    if match := _NO_VALUE.search(str(error)):
+        names = [match[1], *(match[2] or "").replace(" ", "").split(",")]
+        option = " or ".join(f"--{n}" if len(n) > 1 else f"-{n}" for n in names if n)
+        return f"{option} needs a value and was given none", ""
+    match = _UNKNOWN.search(str(error))
+    if not match:
+        return str(error), ""
+    word, task = match[1], str(getattr(error.context, "name", None) or "")
+    if not word.startswith("-"):
+        if task in positionals and not _similar(word, tasks):
+            return (
+                f"{task} takes one text, and {word!r} is a second",
+                f'quote it: {task} "… {word}"',
+            )
+        return f"there is no task {word}", _similar(word, tasks)
+    if word == "-H":
+        return "-H is fabric's option", "./fab -H NAME TASK, or ./inv TASK --hosts PATTERN"
+    if task:
+        assert error.context is not None
+        return f"{task} has no option {word}", _similar(word, error.context.flags)
+    if any(word in context.flags for context in tasks.values()):
+        return f"{word} is an option of tasks", f"write it behind the task: {program} TASK {word} …"
+    return f"there is no option {word}", ""
+
+
+def _similar(word: str, known: Collection[str]) -> str:
+    close = get_close_matches(word, [*known], 1, 0.6)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def _culprit(said: str, tokens: Sequence[str]) -> str:
+    """The option and the value that ``int`` complained about, as they were typed."""
+    for before, token in zip(["", *tokens], tokens, strict=False):
+        value = token.partition("=")[2] if token.startswith("--") else token
+        if said.endswith(f": {value!r}"):
+            return token if token.startswith("--") else f"{before} {token}"
+    return said.rpartition(": ")[2]

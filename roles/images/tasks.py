@@ -1,0 +1,73 @@
+"""The tasks ``image`` and ``serve``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import invoke
+from invoke.exceptions import Exit
+
+from rolecall.cli.flags import from_arguments
+from rolecall.cli.program import RolecallTask
+from rolecall.cli.project import Project, reported
+from rolecall.cli.tasks import task
+
+_HELP = {
+    "build": "Build it, unless an image of the same content is there.",
+    "recipe": "The group of the inventory that it is for, such as cpu, gpu or t9k_published.",
+    "push": "Bring it to a registry: REGISTRY/NAME; the tag is its content's.",
+    "engine": "docker or podman.",
+    "base": "Build on this image, such as a mirror's, instead of the recipe's own.",
+    "wheels": "Take all wheels from this directory; the build then has no network.",
+    "network": "The build's network: none or host, instead of the engine's default.",
+}
+
+
+def image_task(project: Project) -> RolecallTask:
+    """``image``."""
+
+    @task(help=_HELP)
+    def image(
+        _: invoke.Context,
+        build: bool = False,
+        recipe: str = "cpu",
+        push: str = "",
+        engine: str = "",
+        base: str = "",
+        wheels: str = "",
+        network: str = "",
+        inventory: str = "",
+        set: Sequence[str] = (),  # noqa: A002
+    ) -> None:
+        """Show, build or push the container image of a recipe, tagged by its content."""
+        from roles.images.image import Wanted, run
+
+        flags = from_arguments(locals())
+        with reported(project.state):
+            run(project, Wanted(recipe, base, engine, wheels, network, push, build), flags)
+
+    return image
+
+
+def serve_task(project: Project) -> RolecallTask:
+    """``serve``."""
+
+    @task()
+    def serve(
+        _: invoke.Context,
+        hosts: str = "",
+        inventory: str = "",
+        set: Sequence[str] = (),  # noqa: A002
+        verbose: bool = False,
+        lock_wait: str = "0",
+    ) -> None:
+        """Converge this machine, then become Triton, in the foreground: for containers."""
+        from roles.images.serve import serve as run
+
+        flags = from_arguments(locals())
+        with reported(project.state):
+            status = run(project, flags)
+        if status:
+            raise Exit(code=status)
+
+    return serve
