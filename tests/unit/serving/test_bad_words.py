@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from inflight.bad_words import MAX_CHARACTERS, without_words
-from inflight.errors import RequestError
 from hypothesis import given
 from hypothesis import strategies as st
+from inflight.bad_words import MAX_CHARACTERS, without_words
+from inflight.errors import RequestError
 
 WORD = st.text(alphabet="abé", min_size=1, max_size=4)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from inflight.output import Outbox, StopCondition, Tokens
-from inflight.vocabulary import Vocabulary, byte_of_character, incomplete_tail
 from hypothesis import given
 from hypothesis import strategies as st
+from inflight.output import Outbox, StopCondition, Tokens
+from inflight.vocabulary import Vocabulary, byte_of_character, incomplete_tail
 
 BYTES = Vocabulary(text=tuple(bytes([value]) for value in range(256)), special=frozenset())
 
