@@ -61,7 +61,8 @@ def listeners(
 
             return [log, Plain(out, verbosity)]
         case "console":
-            from rolecall.output.console import ConsoleListener, screen
+            from rolecall.output.console import ConsoleListener
+            from rolecall.output.screen import screen
 
             return [log, ConsoleListener(screen(out), verbosity, log.path)]
 

@@ -1,14 +1,19 @@
-"""``logs``: the server's log, once or live."""
+"""``logs``: the server's log, once or live, of one host or of several."""
 
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
 from rolecall.errors import RolecallError
+from rolecall.output.text import Charset
 from rolecall.resources.service import logs_script
-from rolecall.session import Line
+from rolecall.run import Opened
+from rolecall.session import Line, Session
 from rolecall.shell import quote
 from roles.server.role import service
 
@@ -16,21 +21,87 @@ from roles.server.role import service
 def show_logs(project: Project, flags: Flags, *, lines: int, follow: bool) -> None:
     """Print the last lines of the log, and with ``follow`` what comes after them.
 
+    Several hosts are asked side by side: a heading tells whose log begins, and with ``follow``
+    every line begins with its host's name.
+
     Raises:
-        RolecallError: there is no log.
+        RolecallError: there is no log, or a host gave no answer; with several, after the others.
     """
+    silent = _follow(project, flags, lines) if follow else _print(project, flags, lines)
+    if silent:
+        from rolecall.output.errors import present
+
+        for error in silent.values():
+            present(error)
+        raise RolecallError(f"no log of {', '.join(silent)}")
+
+
+def _print(project: Project, flags: Flags, lines: int) -> dict[str, RolecallError]:
+    def last(session: Session, opened: Opened) -> list[str]:
+        return list(_log(session, opened, lines, follow=False))
+
+    found, silent = project.ask(flags, last)
+    several = len(found) + len(silent) > 1
+    for number, (host, log) in enumerate(found.items()):
+        heading = [*([""] if number else []), f"==> {host} <=="] if several else []
+        for line in [*heading, *log]:
+            _write(line)
+    return silent
+
+
+def _follow(project: Project, flags: Flags, lines: int) -> dict[str, RolecallError]:
+    names = list(project.resolved(flags))
+    if len(names) > 1:
+        return _follow_all(project, flags, lines, names)
     for session, opened in project.look(flags, what=lambda _: []):
-        path = quote(service(opened.host).log)
-        show = logs_script(service(opened.host).directory, lines, follow=follow)
-        script = f"[ -f {path} ] || {{ rc_frame none; return 0; }}\n{show}"
         try:
-            for item in session.exchange(script):
-                if not isinstance(item, Line):
-                    raise RolecallError(
-                        f"there is no log on {opened.host.name}: the server was never started",
-                        "./inv deploy or ./inv start starts it",
-                    )
-                sys.stdout.write(f"{item.text}\n")
-                sys.stdout.flush()
-        except KeyboardInterrupt:
+            for line in _log(session, opened, lines, follow=True):
+                _write(line)
+        except KeyboardInterrupt:  # noqa: PERF203 - there is one host
             session.interrupt()
+    return {}
+
+
+def _follow_all(
+    project: Project, flags: Flags, lines: int, names: Sequence[str]
+) -> dict[str, RolecallError]:
+    wide = max(map(len, names))
+    turn = threading.Lock()
+    followed: list[Session] = []
+
+    def pass_on(session: Session, opened: Opened) -> None:
+        followed.append(session)
+        for line in _log(session, opened, lines, follow=True):
+            with turn:
+                _write(f"{opened.host.name:<{wide}}  {line}")
+
+    try:
+        # None of them ends by itself, so that none may wait for another.
+        _, silent = project.ask(replace(flags, forks=len(names)), pass_on)
+    except KeyboardInterrupt:
+        threads = [threading.Thread(target=session.interrupt) for session in followed]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return {}
+    return silent
+
+
+def _log(session: Session, opened: Opened, lines: int, *, follow: bool) -> Iterator[str]:
+    running = service(opened.host)
+    show = logs_script(running.directory, lines, follow=follow)
+    script = f"[ -f {quote(running.log)} ] || {{ rc_frame none; return 0; }}\n{show}"
+    for item in session.exchange(script):
+        if not isinstance(item, Line):
+            raise RolecallError(
+                f"there is no log on {opened.host.name}: the server was never started",
+                "./inv deploy or ./inv start starts it",
+            )
+        yield item.text
+
+
+def _write(line: str) -> None:
+    """At once: whoever follows waits for it."""
+    sys.stdout.write(f"{Charset.of(sys.stdout.encoding).encodable(line)}\n")
+    sys.stdout.flush()

@@ -3,164 +3,143 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from itertools import chain
 
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
-from rolecall.loop.answers import parts
-from rolecall.loop.plan import predict
-from rolecall.resource import Observed
-from rolecall.resources.service import status_script
-from rolecall.run import Opened
-from rolecall.session import Session
-from rolecall.shell import quote
-from roles.server.role import service
-from roles.server.settings import Server
+from rolecall.errors import RolecallError
+from rolecall.output.hosts import FEW, fold, is_fleet
+from rolecall.output.text import Charset, gist
+from roles.server.host_status import HostStatus, host_status
+from roles.server.place import Place
 
-# rc_engine REPOSITORY: what the repository serves: its engine, or the LLM API's model.
-_ENGINE = r"""
-rc_engine() {
-  [ -n "$1" ] || return 0
-  rc_said=$(tr '\n' ' ' <"$1/tensorrt_llm/config.pbtxt" 2>/dev/null | sed -n \
-    's/.*"gpt_model_path" *value *:* *{ *string_value *: *"\([^"]*\)".*/\1/p')
-  [ -n "$rc_said" ] || rc_said=$(sed -n "s/^model: *[\"']*\([^\"']*\)[\"']*$/\1/p" \
-    "$1/tensorrt_llm/1/model.yaml" 2>/dev/null)
-  printf '%s\n' "$rc_said"
-}
-rc_frame engine
-rc_engine "$rc_now"
-rc_frame earlier
-printf '%s\n' "$rc_before"
-rc_engine "$rc_before"
-"""
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """What ``./inv rollback`` goes back to.
-
-    Attributes:
-        engine: the engine, or the model.
-        repository: the model repository.
-        since: Unix time at which it began to serve.
-        missing: a path without which it cannot.
-    """
-
-    engine: str
-    repository: str
-    since: int
-    missing: str
-
-    @classmethod
-    def of(cls, observed: Observed, said: str) -> Earlier | None:
-        """Read it from what the service says; None where there is nothing to go back to."""
-        if not observed.get("previous"):
-            return None
-        repository, _, engine = said.partition("\n")
-        since = int(observed.get("previous.since") or 0)
-        return cls(engine, repository, since, observed.get("previous.missing"))
-
-
-@dataclass(frozen=True)
-class HostStatus:
-    """What is known of one host.
-
-    Attributes:
-        roles: for each role, how many resources are ``ok`` and how many are not.
-        state: of the server: running, restarting, stopped …
-        since: Unix time of its start, 0 when it does not run.
-    """
-
-    host: str
-    roles: dict[str, dict[str, int]]
-    state: str
-    ready: bool
-    since: int
-    restarts: int
-    endpoint: str
-    engine: str
-    earlier: Earlier | None
+_COLUMNS = ("host", "serving", "since", "engine", "endpoint on the host", "trouble")
 
 
 def show_status(project: Project, flags: Flags, *, json: bool) -> bool:
-    """Print the status of the chosen hosts; False when one of them does not serve."""
+    """Print the status of the chosen hosts; False when one of them does not serve.
+
+    Many hosts are a table, unless the details are asked for.
+    """
     from rolecall.output.errors import present
 
     found, errors = project.ask(flags, host_status, roles=True)
-    for status in found.values():
-        _print_json(status) if json else _print(status)
-    for error in errors.values():
+    many = is_fleet(len(found) + len(errors)) and not (json or flags.verbose)
+    if json:
+        lines = [_as_json(status) for status in found.values()]
+    elif many:
+        lines = [*table(found, errors), "", *_summary(project, flags, found, errors)]
+    else:
+        lines = [line for status in found.values() for line in details(status)]
+    # What a host says may hold anything, the terminal may lack a character.
+    charset = Charset.of(sys.stdout.encoding)
+    for line in lines:
+        print(line if json else charset.text(line))
+    for error in () if many else errors.values():
         present(error, json=json)
     return not errors and all(status.ready for status in found.values())
 
 
-def host_status(session: Session, opened: Opened) -> HostStatus:
-    """Ask a host, in one more round trip, how its server is."""
-    directory = service(opened.host).directory
-    script = (
-        f"rc_status=$({status_script(directory)})\n"
-        "rc_frame service\n"
-        "printf '%s\\n' \"$rc_status\"\n"
-        f"{_repository('rc_now', 'command')}{_repository('rc_before', 'previous.command')}{_ENGINE}"
-    )
-    said = {part.frame.kind: part for part in parts(session.exchange(script))}
-    observed = Observed.parse(said["service"].text)
-    settings = opened.host.settings(Server)
-    return HostStatus(
-        opened.host.name,
-        _roles(opened),
-        observed.get("state", "stopped"),
-        observed.get("ready") == "yes",
-        int(observed.get("since") or 0),
-        int(observed.get("restarts") or 0),
-        f"http://{settings.address}:{settings.http_port}",
-        said["engine"].text,
-        Earlier.of(observed, said["earlier"].text),
-    )
+def _as_json(status: HostStatus) -> str:
+    return json.dumps({"event": "status", **asdict(status)})
 
 
-def _repository(variable: str, field: str) -> str:
-    """Shell text that reads the model repository from a command in ``$rc_status``."""
-    name = field.replace(".", "[.]")
-    pattern = quote(f"s/^{name}=.*--model-repository=\\([^ ]*\\).*/\\1/p")
-    return f"{variable}=$(printf '%s\\n' \"$rc_status\" | sed -n {pattern} | head -n 1)\n"
+def details(status: HostStatus) -> Iterator[str]:
+    """All that is known of one host."""
+    said = {
+        role: [", ".join(f"{count} {what}" for what, count in counts.items())]
+        for role, counts in status.roles.items()
+    }
+    said |= {"serving": list(_serving(status)), "earlier": list(_earlier(status))}
+    wide = max(map(len, said))
+    yield status.host
+    for name, lines in said.items():
+        for label, line in zip(chain([name], iter(str, None)), lines, strict=False):
+            yield f"  {label:<{wide}}  {line}"
 
 
-def _roles(opened: Opened) -> dict[str, dict[str, int]]:
-    said = predict(opened.steps, opened.answers)
-    counts: dict[str, Counter[str]] = {}
-    for step in opened.steps:
-        counts.setdefault(step.role, Counter())[said[step.number].outcome] += 1
-    return {role: dict(counter) for role, counter in counts.items()}
-
-
-def _print_json(status: HostStatus) -> None:
-    print(json.dumps({"event": "status", **asdict(status)}))
-
-
-def _print(status: HostStatus) -> None:
-    print(status.host)
-    for role, counts in status.roles.items():
-        print(f"  {role:<8} " + ", ".join(f"{count} {what}" for what, count in counts.items()))
+def _serving(status: HostStatus) -> Iterator[str]:
     ready = "ready" if status.ready else "not ready"
     since = f" since {_time(status.since)}" if status.since else ""
-    restarts = f", restarted {status.restarts} times" if status.restarts else ""
-    print(f"  serving  {status.state}, {ready}{since}{restarts}")
+    restarts = f", {_restarts(status)}" if status.restarts else ""
+    yield f"{status.state}, {ready}{since}{restarts}"
     if status.state == "running":
-        print(f"           at {status.endpoint}")
-        print(f"           from engine {status.engine or 'unknown'}")
+        yield f"at {Place(status.host, status.endpoint, status.remote).at()}"
+        yield f"from engine {status.engine or 'unknown'}"
     else:
-        print(f"           next: {_way_out(status)}")
-    if earlier := status.earlier:
-        same = earlier.engine in ("", status.engine)
-        what = f"repository {earlier.repository}" if same else f"engine {earlier.engine}"
-        print(f"  earlier  {what}, served from {_time(earlier.since)}")
-        if earlier.missing:
-            print(f"           cannot be gone back to: {earlier.missing} is no longer there")
-        else:
-            print("           ./inv rollback goes back to it")
+        yield f"next: {_way_out(status)}"
+
+
+def _earlier(status: HostStatus) -> Iterator[str]:
+    if not (earlier := status.earlier):
+        return
+    same = earlier.engine in ("", status.engine)
+    what = f"repository {earlier.repository}" if same else f"engine {earlier.engine}"
+    yield f"{what}, served from {_time(earlier.since)}"
+    if earlier.missing:
+        yield f"cannot be gone back to: {earlier.missing} is no longer there"
+    else:
+        yield "./inv rollback goes back to it"
+
+
+def table(found: Mapping[str, HostStatus], errors: Mapping[str, RolecallError]) -> Iterator[str]:
+    """A line a host, under a heading; hosts that did not answer come last."""
+    rows = [_COLUMNS, *map(_row, found.values())]
+    for host, error in errors.items():
+        rows.append((host, "no answer", "-", "-", "-", gist(error.message)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def _row(status: HostStatus) -> tuple[str, str, str, str, str, str]:
+    runs = status.state == "running"
+    return (
+        status.host,
+        "ready" if status.ready else "not ready" if runs else status.state,
+        _time(status.since) if status.since else "-",
+        # An artifact's folder is named after the digest of all that it was made from.
+        status.engine.rstrip("/").rpartition("/")[2] or "-",
+        status.endpoint if status.ready or runs else "-",
+        "; ".join(_trouble(status)),
+    )
+
+
+def _trouble(status: HostStatus) -> Iterator[str]:
+    if status.ready and status.state != "running":
+        yield status.state
+    if status.restarts:
+        yield _restarts(status)
+    for role, counts in status.roles.items():
+        wrong = [f"{count} {what}" for what, count in counts.items() if what != "ok"]
+        # That a stopped server would be started says nothing more.
+        if wrong and (role != "server" or status.state == "running"):
+            yield f"{role}: {', '.join(wrong)}"
+
+
+def _summary(
+    project: Project,
+    flags: Flags,
+    found: Mapping[str, HostStatus],
+    errors: Mapping[str, RolecallError],
+) -> Iterator[str]:
+    """How many serve, which do not, and the command that tells why."""
+    idle = [*(host for host, status in found.items() if not status.ready), *errors]
+    total = len(found) + len(errors)
+    if not idle:
+        yield f"all {total} hosts serve; -v shows each in full"
+        return
+    yield f"{total - len(idle)} of {total} hosts serve; not: {fold(idle)}"
+    yield f"next: {project.command(flags, 'status', hosts=','.join(idle[:FEW]))}"
+
+
+def _restarts(status: HostStatus) -> str:
+    return f"restarted {status.restarts} times"
 
 
 def _time(unix: int) -> str:

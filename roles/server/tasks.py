@@ -91,13 +91,14 @@ def _number(name: str, text: str, kind: type[N]) -> N | None:
 def status_task(project: Project) -> RolecallTask:
     """``status``."""
 
-    @task()
+    @task(help={"verbose": "Show many hosts in full as well, which are a table otherwise."})
     def status(
         _: invoke.Context,
         hosts: str = "",
         inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
         json: bool = False,
+        verbose: bool = False,
     ) -> None:
         """Show hosts, roles, and what is served where: ready or not, since when, from what."""
         from roles.server.status import show_status
@@ -194,7 +195,8 @@ def show_answer(
     from rolecall.events import Message
     from roles.repo.settings import Repo
     from roles.server.client import Sampling, ask
-    from roles.server.role import endpoint, own_url
+    from roles.server.place import Place
+    from roles.server.role import endpoint
     from roles.server.talk import asked_anew
 
     if result.host is None:
@@ -206,10 +208,11 @@ def show_answer(
             answer = ask(url, QUESTION, sampling)
         stream.emit(Message(name, f"{QUESTION}\n{answer.strip()} …", "good"))
     model = "tensorrt_llm" if result.host.settings(Repo).kind == "llmapi" else "ensemble"
+    place = Place.of(result.host, result.target)
     stream.emit(
         Message(
             name,
-            f"serving at {own_url(result.host)}/v2/models/{model}/generate\n"
+            f"serving at {place.at(f'/v2/models/{model}/generate')}\n"
             f"next: {_what_comes_next(project, flags, name)}",
         )
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.deployed import INV, ROOT, events, run_inv
+from tests.integration.deployed import INV, ROOT, events, free_ports, run_inv
 
 
 def refused(*args: str) -> str:
@@ -140,7 +140,9 @@ def test_a_host_that_cannot_be_reached_yet_is_refused_with_the_way_out(inventory
 def test_it_runs_from_another_folder_whatever_lies_there(tmp_path: Path) -> None:
     for name in ("yaml", "tasks", "roles", "invoke", "rolecall"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')")
-    options = ["--set", f"rolecall.home={tmp_path}/home"]
+    http, grpc, metrics = free_ports(3)
+    options = [f"--set=rolecall.home={tmp_path}/home", f"--set=server.http_port={http}"]
+    options += [f"--set=server.grpc_port={grpc}", f"--set=server.metrics_port={metrics}"]
     done = run_inv("plan", *options, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     link = tmp_path / "inv"

@@ -16,8 +16,9 @@ from rolecall.events import (
     RunStarted,
     Stream,
 )
-from rolecall.output.console import ConsoleListener, screen
+from rolecall.output.console import ConsoleListener
 from rolecall.output.plain import Plain
+from rolecall.output.screen import screen
 from rolecall.resource import Change
 
 HOST = "localhost"

@@ -16,8 +16,10 @@ from rolecall.events import (
     ResourceDone,
     TextDiff,
 )
-from rolecall.output.console import DIFF_LINES, FOLD, screen
 from rolecall.output.live import Activity
+from rolecall.output.one_host import FOLD
+from rolecall.output.page import DIFF_LINES
+from rolecall.output.screen import screen
 from rolecall.output.text import Charset
 from rolecall.resource import Change
 from tests.unit.output.support import (
