@@ -40,8 +40,13 @@ made_meanwhile() { [ -x "$1/.venv/bin/python" ] && cmp -s -- "$1/$2" "$1/.venv/$
 # is a link whose target is the maker's pid, so that a dead one's is recognised.
 begin_making() {
   environment_lock=$1/.venv.lock
-  until ln -s "$$" "$environment_lock" 2>/dev/null; do
-    maker=$(readlink -- "$environment_lock") || continue
+  tries=0
+  until said=$(ln -s "$$" "$environment_lock" 2>&1); do
+    maker=$(readlink -- "$environment_lock" 2>/dev/null) || {
+      tries=$((tries + 1)) # it was given up just now; or it cannot be made at all
+      [ "$tries" -lt 10 ] || { echo "error: $said" >&2 && exit 1; }
+      continue
+    }
     if kill -0 "$maker" 2>/dev/null; then
       [ -n "${waited:-}" ] || echo "waiting for process $maker, which makes $1/.venv" >&2
       waited=yes

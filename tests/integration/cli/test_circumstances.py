@@ -202,7 +202,7 @@ def tools(tmp_path: Path) -> Path:
     """A PATH on which there is no Python and no uv yet."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("sh", "cat", "cmp", "cp", "dirname", "id", "mv", "readlink", "rm"):
+    for name in ("sh", "cat", "cmp", "cp", "dirname", "id", "ln", "mv", "readlink", "rm"):
         found = shutil.which(name)
         assert found
         (folder / name).symlink_to(found)
