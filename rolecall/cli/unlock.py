@@ -25,9 +25,18 @@ elif [ "$rc_force" = yes ]; then
   rc_pid=${rc_holder#*:}
   rc_pid=${rc_pid%%:*}
   kill -s TERM -- "-$rc_pid" 2>/dev/null || kill -s TERM "$rc_pid"
-  sleep 1
-  [ "$(readlink -- "$rc_home/lock")" != "$rc_held" ] || rm -f -- "$rc_home/lock"
-  rc_frame ended
+  # A lock that is taken off a shell which still works would let two runs change the host.
+  rc_tries=0
+  while rc_alive "$rc_holder" && [ "$rc_tries" -lt 10 ]; do
+    rc_tries=$((rc_tries + 1))
+    sleep 1
+  done
+  if rc_alive "$rc_holder"; then
+    rc_frame held
+  else
+    [ "$(readlink -- "$rc_home/lock")" != "$rc_held" ] || rm -f -- "$rc_home/lock"
+    rc_frame ended
+  fi
 else
   rc_frame held
 fi

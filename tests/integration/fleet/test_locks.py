@@ -81,7 +81,7 @@ def test_unlock_spares_a_living_run_unless_it_is_forced(project: Small, holder: 
     spared = project.inv("unlock", "--hosts", "h1")
     assert spared.returncode == 1
     assert re.search(rf"h1 is locked by {WHO}", spared.stderr)
-    assert "--force ends that run" in spared.stderr
+    assert "unlock --force --hosts h1 ends that run" in spared.stderr
     assert project.locked("h1") and holder.poll() is None
     forced = project.inv("unlock", "--hosts", "all", "--force")
     assert forced.returncode == 0, forced.stderr
