@@ -323,11 +323,9 @@ def _deepseek(config: Config) -> Model:
     )
 
 
-def _neox(config: Config) -> Model:
-    shape = _shape(config)
+def _two_matrices(shape: _Shape) -> Model:
+    """A model whose feed-forward part is two matrices, without a gate."""
     hidden, inner = shape.hidden, shape.intermediate
-    embedding = shape.vocab * hidden
-    biases = 3 * hidden + hidden + inner + hidden if config.get("attention_bias", True) else 0
     return replace(
         _base(shape),
         linears=(
@@ -335,10 +333,20 @@ def _neox(config: Config) -> Model:
             Linear(hidden, inner, shape.layers),
             Linear(inner, hidden, shape.layers),
         ),
-        embedding=embedding,
+        embedding=shape.vocab * hidden,
+        wide=2 * inner,
+    )
+
+
+def _neox(config: Config) -> Model:
+    shape = _shape(config)
+    hidden, inner = shape.hidden, shape.intermediate
+    embedding = shape.vocab * hidden
+    biases = 3 * hidden + hidden + inner + hidden if config.get("attention_bias", True) else 0
+    return replace(
+        _two_matrices(shape),
         head=0 if config.get("tie_word_embeddings") else embedding,
         other=shape.layers * (biases + 4 * hidden) + 2 * hidden,
-        wide=2 * inner,
     )
 
 
@@ -347,16 +355,9 @@ def _gptj(config: Config) -> Model:
     hidden, inner = shape.hidden, shape.intermediate
     embedding = shape.vocab * hidden
     return replace(
-        _base(shape),
-        linears=(
-            *_attention(shape),
-            Linear(hidden, inner, shape.layers),
-            Linear(inner, hidden, shape.layers),
-        ),
-        embedding=embedding,
+        _two_matrices(shape),
         head=embedding,
         other=shape.layers * (inner + 3 * hidden) + 2 * hidden + shape.vocab,
-        wide=2 * inner,
     )
 
 
@@ -374,16 +375,9 @@ def _falcon(config: Config) -> Model:
     biases = keys_and_queries + hidden + inner + hidden if config.get("bias") else 0
     embedding = shape.vocab * hidden
     return replace(
-        _base(shape),
-        linears=(
-            *_attention(shape),
-            Linear(hidden, inner, shape.layers),
-            Linear(inner, hidden, shape.layers),
-        ),
-        embedding=embedding,
+        _two_matrices(shape),
         head=0 if config.get("tie_word_embeddings") else embedding,
         other=shape.layers * (norms + biases) + 2 * hidden,
-        wide=2 * inner,
     )
 
 

@@ -178,10 +178,11 @@ def open_pipeline(settings: Settings) -> VllmPipeline:
 
     Raises ``RuntimeError`` with the worker's reason if it cannot.
     """
-    config = engine_options(settings)
+    python, arguments = _engine(settings.engine_dir)
+    options = engine_options(settings, arguments)
     reading, writing = os.pipe()
     process = subprocess.Popen(
-        [config.pop("python"), "-I", "-B", str(WORKER), str(writing)],
+        [python, "-I", "-B", str(WORKER), str(writing)],
         stdin=subprocess.PIPE,
         stdout=2,
         pass_fds=(writing,),
@@ -190,20 +191,17 @@ def open_pipeline(settings: Settings) -> VllmPipeline:
     )
     os.close(writing)
     pipeline = VllmPipeline(process, reading)
-    pipeline.load(config)
+    pipeline.load(options)
     return pipeline
 
 
-def engine_options(settings: Settings) -> dict[str, Any]:
-    """The worker's Python, and vLLM's ``EngineArgs`` (vllm 0.26, vllm/engine/arg_utils.py)."""
-    own = _own(settings.engine_dir)
-    arguments = dict(own["arguments"])
+def engine_options(settings: Settings, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The ``EngineArgs`` of vLLM (0.26, vllm/engine/arg_utils.py) to load the engine with."""
     limits = settings.limits
     shards = int(arguments.get("tensor_parallel_size", 1))
     cache = settings.kv_blocks * limits.block_tokens * limits.kv_bytes_per_token
     return {
         **arguments,
-        "python": own["python"],
         "model": str(settings.engine_dir / "checkpoint"),
         "max_num_seqs": limits.max_batch_size,
         "max_model_len": limits.max_seq_len,
@@ -273,8 +271,9 @@ def free_memory(engine_dir: Path) -> int:
     """
     least = min(free for free, _ in gpu_memory()) * 2**20
     weights = sum(file.stat().st_size for file in engine_dir.glob("checkpoint/*.safetensors"))
-    shards = _arguments(engine_dir).get("tensor_parallel_size", 1)
-    return max(0, (least - ACTIVATION_BYTES) * int(shards) - weights)
+    _, arguments = _engine(engine_dir)
+    shards = int(arguments.get("tensor_parallel_size", 1))
+    return max(0, (least - ACTIVATION_BYTES) * shards - weights)
 
 
 def gpu_memory() -> list[tuple[int, int]]:
@@ -293,16 +292,13 @@ def gpu_memory() -> list[tuple[int, int]]:
         raise SettingsError(f"the GPU cannot be asked for its memory: {error}") from error
 
 
-def _own(engine_dir: Path) -> dict[str, Any]:
+def _engine(engine_dir: Path) -> tuple[str, dict[str, Any]]:
+    """The worker's Python, and the arguments that the engine was built with."""
     path = engine_dir / "config.json"
     own = json.loads(path.read_text(encoding="utf-8")).get("vllm", {})
     if not {"python", "arguments"} <= set(own):
         raise SettingsError(f"{path}: vllm.python or vllm.arguments is missing")
-    return dict(own)
-
-
-def _arguments(engine_dir: Path) -> dict[str, Any]:
-    return dict(_own(engine_dir)["arguments"])
+    return own["python"], own["arguments"]
 
 
 def _read(answers: int, messages: queue.SimpleQueue[dict[str, Any] | None]) -> None:
