@@ -9,6 +9,7 @@ from rolecall.cli import fleet, tasks
 from rolecall.cli.project import Project
 from roles.bundle.tasks import bundle_task
 from roles.images.tasks import image_task, serve_task
+from roles.k8s.tasks import k8s_task
 from roles.preflight.tasks import preflight_task
 from roles.server.tasks import serving_tasks, show_answer
 
@@ -22,10 +23,11 @@ ROLES = {
     "engine": "Build the engine for this machine.",
     "repo": "Render the Triton model repository.",
     "server": "Run Triton, supervised, until it is ready.",
+    "k8s": "Serve on a cluster: the volume, the pods, their address.",
 }
 
 #: Roles whose name is a task that does more than converge them.
-OWN_TASKS = ("bundle", "preflight")
+OWN_TASKS = ("bundle", "preflight", "k8s")
 
 project = Project(Path(__file__).parent, tuple(ROLES))
 
@@ -41,6 +43,7 @@ for task in (
     *tasks.role_tasks(project, {n: doc for n, doc in ROLES.items() if n not in OWN_TASKS}),
     preflight_task(project),
     bundle_task(project),
+    k8s_task(project),
     image_task(project),
     serve_task(project),
     tasks.why_task(project),

@@ -2,8 +2,9 @@
 
 import sys
 
-from rolecall.startup import quick_exit, quick_imports
+from rolecall.startup import hear_term, quick_exit, quick_imports
 
+hear_term()
 with quick_exit():
     with quick_imports():
         from rolecall.cli.program import program

@@ -129,7 +129,7 @@ print("python_version=%d.%d.%d" % sys.version_info[:3])
 print("python_venv=%s" % bool(find("venv") and find("ensurepip")))
 ' 2>/dev/null
 rc_frame lock
-if rc_held=$(readlink -- "$rc_home/lock") && rc_alive "${rc_held%% *}"; then
+if rc_held=$(readlink -- "$rc_home/lock") && rc_holds "$rc_held"; then
   printf '%s\n' "$rc_held"
 fi
 """

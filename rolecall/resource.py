@@ -54,6 +54,11 @@ class Observed:
     noise: tuple[str, ...] = ()
 
     @classmethod
+    def of(cls, fields: Mapping[str, str]) -> Observed:
+        """The answer that has just these fields."""
+        return cls("\n".join(answer_lines(fields)), dict(fields))
+
+    @classmethod
     def parse(cls, text: str) -> Observed:
         """Read ``field=value`` lines; anything else is ``noise``, shown when a probe fails."""
         fields: dict[str, str] = {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from rolecall.errors import ConfigError
 from rolecall.facts import Facts
@@ -18,13 +18,21 @@ from rolecall.settings import Settings
 S = TypeVar("S", bound=Settings)
 
 
+#: What a role is for, and what a target is: a machine with a shell, or a cluster with an API.
+Kind = Literal["host", "cluster"]
+
+
 @dataclass(frozen=True)
 class Host:
-    """A host as a role function sees it: what it is like, and the settings that hold for it."""
+    """A host as a role function sees it: what it is like, and the settings that hold for it.
+
+    ``kind`` is ``cluster`` for a namespace of a cluster, which has objects instead of files.
+    """
 
     name: str
     facts: Facts
     all_settings: Mapping[str, Settings]
+    kind: Kind = "host"
 
     def path(self, *parts: str) -> str:
         """A path below Rolecall's own directory on the host."""
@@ -65,6 +73,7 @@ class Role(Generic[S]):
             first exchange, whichever roles it converges, so they have to be cheap, and the same
             from one run to the next.
         notes: what a host's settings come to, in lines that ``./inv settings`` shows below them.
+        on: what the role is for; on targets of the other kind it declares nothing.
     """
 
     name: str
@@ -72,6 +81,7 @@ class Role(Generic[S]):
     function: RoleFunction[S]
     facts: str = ""
     notes: Notes | None = None
+    on: Kind = "host"
 
     def resources(self, host: Host) -> list[Resource | Skip]:
         """What the role declares for ``host``, in order."""
@@ -79,12 +89,12 @@ class Role(Generic[S]):
 
 
 def role(
-    settings: type[S], facts: str = "", notes: Notes | None = None
+    settings: type[S], facts: str = "", notes: Notes | None = None, on: Kind = "host"
 ) -> Callable[[RoleFunction[S]], Role[S]]:
     """Make a role of the function below; its name is the role's. The rest: see :class:`Role`."""
 
     def decorate(function: RoleFunction[S]) -> Role[S]:
-        return Role(function.__name__, settings, function, facts, notes)
+        return Role(function.__name__, settings, function, facts, notes, on)
 
     return decorate
 

@@ -108,7 +108,7 @@ def resolve(
     origins: dict[str, dict[KeyPath, str]] = {name: {} for name in types}
     for layer in layers:
         for name, value in layer.variables.items():
-            if name.startswith("ansible_") or name == "vars":
+            if name.startswith(("ansible_", "k8s_")) or name == "vars":
                 continue
             where = layer.where(name)
             _known(name, types, where, "neither a role nor a connection variable")

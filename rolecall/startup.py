@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,16 @@ def quick_imports() -> Iterator[None]:
         yield
     finally:
         del sys.modules[name]
+
+
+def hear_term() -> None:
+    """As process 1, which is a container's command, take TERM as any program takes Ctrl-C.
+
+    The kernel keeps from process 1 every signal that it has not asked for, so a stop would be
+    heard of only when the container is killed. ``exec`` makes it what it was.
+    """
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @contextmanager

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 #: The launch scripts of role server, and how it composes a command line.
-SCRIPTS = Path(os.environ.get("ROLECALL_LAUNCH", "/opt/rolecall/launch"))
+SCRIPTS = Path(os.environ.get("ROLECALL_LAUNCH", "/opt/rolecall/project/roles/server"))
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,33 @@ def command_line(given: argparse.Namespace) -> tuple[str, ...]:
     return ("/bin/sh", start, "", given.tritonserver, *triton)
 
 
+#: What a model's files say of engine, tokenizer and model, where it is an absolute path.
+_NAMED = (
+    re.compile(
+        r'"(?:gpt_model_path|encoder_model_path|tokenizer_dir)"\s*,?\s*value\s*:?\s*\{\s*'
+        r'string_value\s*:\s*"(/[^"]*)"'
+    ),
+    re.compile(r"""^model:\s*['"]?(/[^'"\n]*)""", re.MULTILINE),
+)
+
+
+def missing(repository: Path) -> list[str]:
+    """The paths that the repository's models name and that are not here.
+
+    Engine and tokenizer are named by the paths that they had where the repository was made.
+    """
+    files = [*repository.glob("*/config.pbtxt"), *repository.glob("*/*/model.yaml")]
+    texts = [file.read_text(errors="replace") for file in files]
+    named = {path for text in texts for form in _NAMED for path in form.findall(text)}
+    return sorted(path for path in named if not Path(path).exists())
+
+
 if __name__ == "__main__":
-    program = command_line(arguments(sys.argv[1:]))
+    given = arguments(sys.argv[1:])
+    if gone := missing(Path(given.model_repo)):
+        sys.exit(
+            f"error: {given.model_repo} names what is not here: {', '.join(gone)}\n"
+            "  next: mount the volume at the path that it had when it was prepared"
+        )
+    program = command_line(given)
     os.execv(program[0], program)

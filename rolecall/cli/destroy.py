@@ -8,6 +8,7 @@ from dataclasses import replace
 from rolecall import journal
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
+from rolecall.cluster.destroy import cluster_removals
 from rolecall.destroy import FORGET, removals
 from rolecall.errors import ConfigError
 from rolecall.resource import Resource, Skip
@@ -51,7 +52,11 @@ def _what(project: Project, flags: Flags) -> tuple[Declare, int]:
 
     A host that cannot be asked has nothing to remove; the run that follows reports it.
     """
-    found, _ = project.ask(flags, lambda session, _: removals(journal.fetch(session)))
+    found, _ = project.ask(
+        flags,
+        lambda session, _: removals(journal.fetch(session)),
+        on_cluster=cluster_removals,
+    )
 
     def what(host: Host) -> list[tuple[str, Resource | Skip]]:
         return list(found.get(host.name, []))
@@ -61,5 +66,8 @@ def _what(project: Project, flags: Flags) -> tuple[Declare, int]:
 
 def _forget(project: Project, flags: Flags) -> None:
     """Let each host drop its journal and jobs when its lock is given up."""
-    for session, _ in project.look(flags, what=lambda _: []):
-        list(session.exchange(FORGET))
+    project.ask(
+        flags,
+        lambda session, _: list(session.exchange(FORGET)),
+        on_cluster=lambda _, __: [],
+    )

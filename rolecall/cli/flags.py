@@ -26,6 +26,8 @@ HELP = {
     "max_fail": "Begin no further host once more than this many have failed.",
     "canary": "This host goes first and must answer; only then do the others begin.",
     "verify_hashes": "Read every file of artifacts in full, and repair those that were damaged.",
+    "force_conflicts": "In a cluster: take over fields that someone else has set.",
+    "delete_data": "In a cluster: volumes that are no longer wanted are deleted too.",
     "detailed_exitcode": "End with 2 when something changed or would change, else 0.",
 }
 
@@ -51,6 +53,8 @@ class Flags:
     lock_wait: str = "0"
     detailed_exitcode: bool = False
     verify_hashes: bool = False
+    force_conflicts: bool = False
+    delete_data: bool = False
     forks: int = 10
     serial: str = ""
     max_fail: int = -1

@@ -15,13 +15,16 @@ from rolecall.cli.flags import Flags, choose_roles
 from rolecall.errors import ConfigError, RolecallError, UnreachableError
 
 if TYPE_CHECKING:
+    from rolecall.cluster.run import Opened as OpenedCluster
+    from rolecall.cluster.target import ClusterTarget
     from rolecall.events import Stream
     from rolecall.facts import FactsCache
     from rolecall.inventory import Inventory
     from rolecall.role import Role
-    from rolecall.run import Declare, HostPlan, HostResult, Opened
+    from rolecall.run import Declare, HostPlan, HostResult
     from rolecall.session import Session
     from rolecall.settings import Resolved, Settings
+    from rolecall.shell_run import Opened
 
 #: Called after a run in which nothing failed, for each host: what to tell the user. Further: the
 #: options of the run, and whether it has changed anything there.
@@ -91,6 +94,11 @@ class Project:
         """
         return self._resolved(*self._chosen(flags), flags)
 
+    def settings_of(self, inventory: Inventory, name: str, flags: Flags) -> dict[str, Settings]:
+        """The settings of every role on one host of ``inventory``."""
+        resolved = self._resolved(inventory, [name], flags)[name]
+        return {role: value.settings for role, value in resolved.items()}
+
     def _resolved(
         self, inventory: Inventory, names: Sequence[str], flags: Flags
     ) -> dict[str, dict[str, Resolved]]:
@@ -140,7 +148,7 @@ class Project:
             settings = {role: value.settings for role, value in resolved.items()}
             runner = settings["rolecall"]
             assert isinstance(runner, RunnerSettings)
-            way = target(inventory, name, flags, runner)
+            way = target(inventory, name, flags, runner, self.state)
             password = sudo_password(inventory, name, flags, asked)
             plans.append(HostPlan(way, settings, password, facts))
         return plans
@@ -242,9 +250,9 @@ class Project:
             RolecallError: a host could not be asked; with several, after all the others.
         """
         from rolecall.output.errors import present
-        from rolecall.run import looking
+        from rolecall.shell_run import looking
 
-        declared = what or self._declared(flags)
+        declared = what or self.declared(flags)
         plans = [plan for plan in self.host_plans(flags) if only in ("", plan.target.name)]
         silent: list[str] = []
         for plan in plans:
@@ -259,17 +267,25 @@ class Project:
         if silent:
             raise RolecallError(f"{len(silent)} of {len(plans)} hosts: no answer")
 
-    def _declared(self, flags: Flags) -> Declare:
+    def declared(self, flags: Flags) -> Declare:
+        """What the chosen roles declare."""
         from rolecall.run import declare
 
         return declare(self.load_roles(choose_roles(self.roles, flags)))
 
     def ask(
-        self, flags: Flags, question: Callable[[Session, Opened], A], *, roles: bool = False
+        self,
+        flags: Flags,
+        question: Callable[[Session, Opened], A],
+        *,
+        on_cluster: Callable[[ClusterTarget, OpenedCluster], A] | None = None,
+        roles: bool = False,
     ) -> tuple[dict[str, A], dict[str, RolecallError]]:
         """Ask all chosen hosts side by side; their answers, and the errors of the others.
 
-        ``roles``: each host is opened with what the roles declare and what its probes say.
+        ``on_cluster`` is asked of those that are clusters; without it, that is an error of
+        theirs. ``roles``: each host is opened with what the roles declare and what its probes
+        say.
 
         Raises:
             RolecallError: there is one host, and it could not be asked.
@@ -277,8 +293,9 @@ class Project:
         from rolecall.turns import SideBySide
 
         plans = self.host_plans(flags)
-        declared: Declare = self._declared(flags) if roles else lambda _: []
-        asked = [_Asked(plan, question, declared, self.facts_cache()) for plan in plans]
+        declared: Declare = self.declared(flags) if roles else lambda _: []
+        cache = self.facts_cache()
+        asked = [_Asked(plan, question, on_cluster, declared, cache) for plan in plans]
         said = dict(SideBySide(asked, flags.forks).run())
         answers: dict[str, A] = {}
         errors: dict[str, RolecallError] = {}
@@ -300,20 +317,28 @@ class _Asked(Generic[A]):
         self,
         plan: HostPlan,
         question: Callable[[Session, Opened], A],
+        on_cluster: Callable[[ClusterTarget, OpenedCluster], A] | None,
         declared: Declare,
         cache: FactsCache,
     ) -> None:
         self.name = plan.target.name
         self._plan = plan
         self._question = question
+        self._on_cluster = on_cluster
         self._declared = declared
         self._cache = cache
 
     def run(self) -> tuple[str, A | RolecallError]:
         """Its answer, or why there is none."""
-        from rolecall.run import looking
+        from rolecall.cluster.target import ClusterTarget
+        from rolecall.shell_run import looking
 
+        target = self._plan.target
         try:
+            if isinstance(target, ClusterTarget) and self._on_cluster:
+                from rolecall.cluster.run import open_cluster
+
+                return self.name, self._on_cluster(target, open_cluster(self._plan, self._declared))
             with looking(self._plan, self._declared, self._cache) as (session, opened):
                 return self.name, self._question(session, opened)
         except RolecallError as error:

@@ -15,6 +15,7 @@ from rolecall.cli.flags import Flags
 from rolecall.cli.login import Login
 from rolecall.errors import ConfigError
 from rolecall.inventory import Connection, Inventory, Layer, connection, load_inventory
+from rolecall.inventory.connection import ClusterAddress
 from rolecall.sudo import SudoPassword
 from rolecall.targets import Target
 from rolecall.targets.local import LocalTarget
@@ -30,14 +31,27 @@ _AD_HOC = re.compile(
 )
 
 
-def target(inventory: Inventory, name: str, flags: Flags, settings: RunnerSettings) -> Target:
-    """The way to a host of the inventory."""
+def target(
+    inventory: Inventory, name: str, flags: Flags, settings: RunnerSettings, state: Path
+) -> Target:
+    """The way to a host of the inventory; ``state`` is the controller's own folder."""
     how = connection(inventory, name)
     if how.kind == "local":
         return LocalTarget(name)
+    if how.cluster:
+        return _cluster(how.name, how.cluster, flags, state)
     from rolecall.targets.ssh import SshTarget
 
     return SshTarget(name, _address(how, flags, _kept_keys(inventory, settings)))
+
+
+def _cluster(name: str, where: ClusterAddress, flags: Flags, state: Path) -> Target:
+    from rolecall.cluster.api import Api
+    from rolecall.cluster.target import ClusterTarget
+
+    kubeconfig = str(where.kubeconfig) if where.kubeconfig else ""
+    api = Api(where.context, kubeconfig, where.namespace, state / "clusters")
+    return ClusterTarget(name, api, api.namespace, flags.force_conflicts, flags.delete_data)
 
 
 def runner_settings(inventory: Inventory, name: str) -> RunnerSettings:
@@ -82,10 +96,14 @@ def verified_connection(name: str, root: Path, config: Any) -> Any:
     """
     flags = Flags(fab_hosts=(name,), login=Login.from_config(config))
     inventory, _ = add_unknown(load_inventory(root / "inventory"), [name])
-    way = target(inventory, name, flags, runner_settings(inventory, name))
+    way = target(inventory, name, flags, runner_settings(inventory, name), root / ".rolecall")
     if isinstance(way, LocalTarget):
         return invoke.Context(config)
-    context = way.connect()  # type: ignore[attr-defined]
+    from rolecall.targets.ssh import SshTarget
+
+    if not isinstance(way, SshTarget):
+        raise ConfigError(f"{name} is a cluster: it has no shell", "name hosts with -H")
+    context = way.connect()
     context.config = config
     return context
 

@@ -64,6 +64,8 @@ def converge_task(
         lock_wait: str = "0",
         detailed_exitcode: bool = False,
         verify_hashes: bool = False,
+        force_conflicts: bool = False,
+        delete_data: bool = False,
         forks: int = 10,
         serial: str = "",
         max_fail: int = -1,
@@ -175,6 +177,7 @@ def destroy_task(project: Project) -> RolecallTask:
         _: invoke.Context,
         yes: bool = False,
         check: bool = False,
+        delete_data: bool = False,
         hosts: str = "",
         inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002

@@ -12,16 +12,16 @@ from rolecall.loop.answers import parts
 from rolecall.session import Session
 
 if TYPE_CHECKING:
-    from rolecall.run import Opened
+    from rolecall.shell_run import Opened
 
 # The lock of a run that still lives is only taken away by ending that run's shell.
 _UNLOCK = r"""
 rc_held=$(readlink -- "$rc_home/lock") || { rc_frame free; return 0; }
 rc_holder=${rc_held%% *}
-if ! rc_alive "$rc_holder"; then
+if ! rc_holds "$rc_held"; then
   rm -f -- "$rc_home/lock"
   rc_frame stale
-elif [ "$rc_force" = yes ]; then
+elif [ "$rc_force" = yes ] && rc_alive "$rc_holder"; then
   rc_pid=${rc_holder#*:}
   rc_pid=${rc_pid%%:*}
   kill -s TERM -- "-$rc_pid" 2>/dev/null || kill -s TERM "$rc_pid"

@@ -38,6 +38,25 @@ _TRUE = {"1", "true", "t", "yes", "y", "on"}
 _FALSE = {"0", "false", "f", "no", "n", "off"}
 
 
+#: The variables that make a host a cluster, and say which.
+CLUSTER = ("k8s_context", "k8s_namespace", "k8s_kubeconfig")
+
+
+@dataclass(frozen=True)
+class ClusterAddress:
+    """Which cluster a host is, and which namespace of it.
+
+    Attributes:
+        context: of the kubeconfig.
+        namespace: empty is the context's own.
+        kubeconfig: the file, ``~`` expanded; None is kubectl's usual one.
+    """
+
+    context: str
+    namespace: str = ""
+    kubeconfig: Path | None = None
+
+
 @dataclass(frozen=True)
 class Become:
     """Who to become for what needs it.
@@ -59,7 +78,7 @@ class Connection:
 
     Attributes:
         name: the host's name in the inventory.
-        kind: over SSH, or this machine itself.
+        kind: over SSH, this machine itself, or a cluster's API.
         host: the address: ``ansible_host``, else the name.
         password: of the account, for hosts that take no key.
         key_file: a private key, ``~`` expanded.
@@ -71,7 +90,7 @@ class Connection:
     """
 
     name: str
-    kind: Literal["local", "ssh"]
+    kind: Literal["local", "ssh", "cluster"]
     host: str
     port: int | None = None
     user: str | None = None
@@ -83,6 +102,7 @@ class Connection:
     timeout: float | None = None
     become: Become = Become()
     ignored: tuple[str, ...] = ()
+    cluster: ClusterAddress | None = None
 
 
 def connection(inventory: Inventory, host: str) -> Connection:
@@ -95,6 +115,8 @@ def connection(inventory: Inventory, host: str) -> Connection:
             for a way that Rolecall does not have: with file and line.
     """
     given = _Given(inventory.layers(host))
+    if cluster := _cluster(given, host):
+        return Connection(name=host, kind="cluster", host=host, cluster=cluster)
     default = "local" if host == "localhost" else "ssh"
     kind = given.one(("ansible_connection",), _choice(_KINDS)) or default
     given.one(_BECOME_METHOD, _choice({"sudo": "sudo"}))
@@ -120,6 +142,33 @@ def connection(inventory: Inventory, host: str) -> Connection:
     )
 
 
+def _cluster(given: _Given, host: str) -> ClusterAddress | None:
+    """Which cluster the variables of a host name; None where it is a machine."""
+    for name, where in given.named("k8s_"):
+        if name not in CLUSTER:
+            raise ConfigError(
+                f"{where}: there is no variable {name}", f"known names: {', '.join(CLUSTER)}"
+            )
+    context = given.one(("k8s_context",), _text)
+    if context is None:
+        if others := list(given.named("k8s_")):
+            raise ConfigError(
+                f"{others[0][1]}: {others[0][0]} is set for {host}, but k8s_context is not",
+                "k8s_context names the context of the kubeconfig that makes it a cluster",
+            )
+        return None
+    for name, where in given.named("ansible_connection"):
+        raise ConfigError(
+            f"{where}: {name} is set for {host}, which k8s_context makes a cluster",
+            "leave one of them out",
+        )
+    return ClusterAddress(
+        context,
+        given.one(("k8s_namespace",), _text) or "",
+        given.one(("k8s_kubeconfig",), _path),
+    )
+
+
 def _first(*values: _T | None) -> _T | None:
     return next((value for value in values if value is not None), None)
 
@@ -132,8 +181,14 @@ class _Given:
             name: (value, layer)
             for layer in layers
             for name, value in layer.variables.items()
-            if name.startswith("ansible_")
+            if name.startswith(("ansible_", "k8s_"))
         }
+
+    def named(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """The names that begin so, each with its place."""
+        for name, (value, layer) in self._values.items():
+            if name.startswith(prefix) and value is not None:
+                yield name, layer.where(name)
 
     def every(self, names: tuple[str, ...], read: Callable[[Any], _T]) -> Iterator[_T]:
         """The values of those of ``names`` that are set, the strongest last."""

@@ -99,11 +99,39 @@ rc_mend_journal() {
   printf '\n' >>"$rc_home/journal"
 }
 
+# rc_claim: where machines or pods share a home (ROLECALL_SHARED), a process id of another says
+# nothing here. There the kernel holds the lock too, as long as this shell and its jobs live.
+rc_claim() {
+  [ -n "${ROLECALL_SHARED:-}" ] || return 0
+  rc_said=$({ : >>"$rc_home/lock.held"; } 2>&1) || { printf '%s\n' "$rc_said"; return 1; }
+  exec 9>>"$rc_home/lock.held"
+  rc_said=$(flock -n 9 2>&1) && rc_claimed=1 && return 0
+  rc_status=$?
+  exec 9>&-
+  if [ "$rc_status" = 1 ]; then
+    rc_frame locked
+    readlink -- "$rc_home/lock" || printf '%s\n' '?' # it has only just begun, or ends
+  else
+    printf '%s\n' "$rc_said"
+  fi
+  return 1
+}
+
+# rc_holds HELD: whoever wrote this content of the lock still holds it.
+rc_holds() {
+  [ -z "$rc_claimed" ] || return 1
+  [ -n "${ROLECALL_SHARED:-}" ] || { rc_alive "${1%% *}"; return; }
+  [ -e "$rc_home/lock.held" ] || return 1
+  flock -n -s "$rc_home/lock.held" true 2>/dev/null
+  [ $? = 1 ]
+}
+
 # rc_lock: take the host's lock for as long as this shell lives. The lock is a symbolic link,
 # made in one step together with its content: IDENTITY SINCE RUN CONTROLLER WHO.
 rc_lock() {
   [ -z "$rc_locked" ] || return 0
   (umask 077 && mkdir -p -- "$rc_home") || return 1
+  rc_claim || return 1
   rc_mine="$(rc_identity $$) $(date +%s) $rc_run $rc_who"
   until rc_said=$(ln -sn -- "$rc_mine" "$rc_home/lock" 2>&1); do
     rc_held=$(readlink -- "$rc_home/lock") || {
@@ -112,7 +140,7 @@ rc_lock() {
       [ "$rc_tries" -lt 20 ] || { printf '%s\n' "$rc_said"; return 1; }
       continue
     }
-    if rc_alive "${rc_held%% *}"; then
+    if rc_holds "$rc_held"; then
       rc_frame locked
       printf '%s\n' "$rc_held"
       return 1
@@ -137,7 +165,9 @@ rc_find_input() {
 
 # rc_break_lock HELD: remove the lock of a dead run; only one shell at a time may do so.
 rc_break_lock() {
-  if ln -sn -- "$(rc_identity $$)" "$rc_home/lock.breaking" 2>/dev/null; then
+  if [ -n "$rc_claimed" ]; then
+    rm -f -- "$rc_home/lock.release" "$rc_home/lock.breaking" "$rc_home/lock"
+  elif ln -sn -- "$(rc_identity $$)" "$rc_home/lock.breaking" 2>/dev/null; then
     [ "$(readlink -- "$rc_home/lock")" != "$1" ] ||
       rm -f -- "$rc_home/lock.release" "$rc_home/lock"
     rm -f -- "$rc_home/lock.breaking"
@@ -151,7 +181,7 @@ rc_break_lock() {
 # rc_unlock: give the lock up; after a complete destroy, take Rolecall's own records along.
 rc_unlock() {
   [ "$(readlink -- "$rc_home/lock")" = "$rc_mine" ] || return 0
-  [ -z "$rc_forget" ] || rm -rf -- "$rc_home/jobs" "$rc_home/journal"
+  [ -z "$rc_forget" ] || rm -rf -- "$rc_home/jobs" "$rc_home/journal" "$rc_home/lock.held"
   rm -f -- "$rc_home/lock.release" "$rc_home/lock"
   [ -z "$rc_forget" ] || rmdir -- "$rc_home" 2>/dev/null || :
 }
@@ -298,6 +328,7 @@ rc_change() {
   rc_halt=1
 }
 rc_locked=
+rc_claimed=
 rc_forget=
 rc_shell=${1:-$$}
 rc_input=${2:-}

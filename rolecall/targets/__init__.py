@@ -45,7 +45,9 @@ class Channel(Protocol):
 class Target(Protocol):
     """One place that Rolecall converges."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The host's name in the inventory."""
 
     @property
     def pulse(self) -> Pulse | None:

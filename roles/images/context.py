@@ -46,8 +46,8 @@ def context(root: Path, inventory: Path, recipe: Recipe) -> dict[str, File]:
     Raises:
         ConfigError: a file that is needed is missing, or is a link to elsewhere.
     """
-    make = _environment if recipe.folder == "cpu" else _triton
-    found = dict(make(root, inventory, recipe))
+    own = _cpu if recipe.folder == "cpu" else _gpu
+    found = {**dict(_common(root, inventory, recipe)), **dict(own(root, recipe))}
     return {path: found[path] for path in sorted(found)}
 
 
@@ -93,12 +93,12 @@ def _link(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _environment(root: Path, inventory: Path, recipe: Recipe) -> Iterator[tuple[str, File]]:
-    docker = root / "docker/cpu"
-    yield "Dockerfile", _file(docker / "Dockerfile")
-    yield "entrypoint.sh", _file(docker / "entrypoint.sh")
+def _common(root: Path, inventory: Path, recipe: Recipe) -> Iterator[tuple[str, File]]:
+    """Rolecall itself, its environments, and the recipe as the inventory's only host."""
+    docker = root / "docker"
+    yield "Dockerfile", _file(docker / recipe.folder / "Dockerfile")
     for name in ("packages", "environments", "finish"):
-        yield f"build/{name}.sh", _file(docker / f"{name}.sh")
+        yield f"build/{name}.sh", _file(docker / f"shared/{name}.sh")
     for name in recipe.environments:
         yield f"build/locks/{name}.txt", _file(root / f"roles/python/locks/{name}.txt")
     for name in _PROJECT:
@@ -109,17 +109,20 @@ def _environment(root: Path, inventory: Path, recipe: Recipe) -> Iterator[tuple[
     hosts = {"ansible_connection": "local"}
     groups = {"children": {recipe.name: {"hosts": {"localhost": hosts}}}}
     yield f"{place}/hosts.yaml", File(json.dumps({"all": groups}, indent=2).encode() + b"\n")
-    yield f"{place}/host_vars/localhost.yaml", _file(docker / "host.yaml")
+    yield f"{place}/host_vars/localhost.yaml", _file(docker / recipe.folder / "host.yaml")
     for group in ("all", recipe.name):
         for path in _variables(inventory / "group_vars", group):
             yield f"{place}/{path.relative_to(inventory)}", _file(path)
 
 
-def _triton(root: Path, _: Path, recipe: Recipe) -> Iterator[tuple[str, File]]:
+def _cpu(root: Path, _: Recipe) -> Iterator[tuple[str, File]]:
+    yield "entrypoint.sh", _file(root / "docker/cpu/entrypoint.sh")
+
+
+def _gpu(root: Path, recipe: Recipe) -> Iterator[tuple[str, File]]:
     docker = root / "docker/gpu"
-    for name in ("Dockerfile", "launch_triton_server.py"):
-        yield name, _file(docker / name)
-    yield "build/packages.sh", _file(docker / "packages.sh")
+    yield "launch_triton_server.py", _file(docker / "launch_triton_server.py")
+    yield "build/image_packages.sh", _file(docker / "image_packages.sh")
     if recipe.packages:
         lock = docker / f"locks/{recipe.packages}.txt"
         if not lock.is_file():
@@ -127,9 +130,7 @@ def _triton(root: Path, _: Path, recipe: Recipe) -> Iterator[tuple[str, File]]:
             raise ConfigError(
                 f"runtime.image_packages: there is no lock {recipe.packages!r}", f"known: {known}"
             )
-        yield f"build/locks/{recipe.packages}.txt", _file(lock)
-    for name in ("command.py", "launch_installed.sh", "launch_ranks.sh"):
-        yield f"launch/{name}", _file(root / f"roles/server/{name}")
+        yield f"build/packages/{recipe.packages}.txt", _file(lock)
 
 
 def _below(root: Path, name: str) -> Iterator[tuple[str, File]]:

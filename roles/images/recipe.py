@@ -71,7 +71,7 @@ def read(project: Project, name: str, flags: Flags, base: str = "", engine: str 
         folder,
         reference,
         settings.image_packages if folder == "gpu" else "",
-        tuple(sorted({*environments(host), "tools"})) if folder == "cpu" else (),
+        tuple(sorted({*environments(host), "tools"})),
         chosen,
         str(Path(settings.client).expanduser()) if settings.client else chosen,
     )

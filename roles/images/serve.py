@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from dataclasses import dataclass, replace
-from types import FrameType
 from typing import NoReturn
 
 from rolecall.api import ConfigError, Host, Resource, Skip
@@ -29,23 +27,26 @@ class _Found:
         self.host = result.host
 
 
-def serve(project: Project, flags: Flags) -> int:
+def serve(project: Project, flags: Flags, *, prepare: bool = False) -> int:
     """Converge all but the server, and go on as it; returns only where that failed.
+
+    With ``prepare``, end there: a server that starts on the same volume then changes nothing.
 
     Raises:
         ConfigError: the host is not this machine, or Triton would run in a container.
     """
     plans = _local(project, flags)
-    if not os.access("/tmp", os.W_OK):
+    if not prepare and not os.access("/tmp", os.W_OK):
         raise ConfigError(
             "/tmp cannot be written, and Triton's python backend needs it",
             "mount a tmpfs or an emptyDir at /tmp",
         )
     found = _Found()
-    # Process 1 of a container gets no TERM that it has not asked for.
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    status = project.converge("serve", flags, what=_declared(project), plans=plans, after=found)
-    signal.signal(signal.SIGTERM, before)
+    status = project.converge(
+        "prepare" if prepare else "serve", flags, what=_declared(project), plans=plans, after=found
+    )
+    if prepare:
+        return status
     if status == 0 and found.host is not None:
         _become(found.host)
     return status or 1
@@ -80,7 +81,3 @@ def _become(host: Host) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os.execvpe(wanted.command[0], wanted.command, {**os.environ, **dict(wanted.env)})
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -52,21 +52,23 @@ def image_task(project: Project) -> RolecallTask:
 def serve_task(project: Project) -> RolecallTask:
     """``serve``."""
 
-    @task()
+    @task(help={"prepare": "Make all that serving needs, and end: what a job does for a volume."})
     def serve(
         _: invoke.Context,
+        prepare: bool = False,
         hosts: str = "",
         inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
         verbose: bool = False,
-        lock_wait: str = "0",
+        json: bool = False,
+        lock_wait: str = "10m",
     ) -> None:
         """Converge this machine, then become Triton, in the foreground: for containers."""
         from roles.images.serve import serve as run
 
         flags = from_arguments(locals())
-        with reported(project.state):
-            status = run(project, flags)
+        with reported(project.state, json=json):
+            status = run(project, flags, prepare=prepare)
         if status:
             raise Exit(code=status)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
 from rolecall.errors import RolecallError
-from rolecall.run import HostPlan, looking
+from rolecall.run import HostPlan
+from rolecall.shell_run import looking
 from roles.preflight.sizing.fit import DOES_NOT_FIT, FITS, TIGHT
 from roles.preflight.sizing.texts import gib, proposals, sequences
 from roles.preflight.survey import Survey, as_event, fetching, survey

@@ -7,6 +7,7 @@ from rolecall.api import Artifact, Host, Resource, role
 from roles.bundle.needs import Need, checkouts
 from roles.model import role as models
 from roles.repo import llmapi, rendered, upstream
+from roles.repo.link import link
 from roles.repo.repository import Repository
 from roles.repo.settings import Repo
 
@@ -59,3 +60,5 @@ def bundle_needs(host: Host) -> Iterator[Need]:
 def repo(host: Host, settings: Repo) -> Iterator[Resource]:
     """Make the model repository, and assemble the backends that it needs."""
     yield from KINDS[settings.kind].resources(host)
+    if settings.link:
+        yield link(host, repository(host))

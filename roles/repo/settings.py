@@ -108,6 +108,11 @@ class Repo(Published):
     those of NVIDIA's tensorrtllm_backend, for a TensorRT engine. ``llmapi``: TensorRT-LLM's LLM
     API, which needs no engine."""
 
+    link: str = ""
+    """A path that leads to the model repository, for servers that others start, such as T9k's.
+    Absolute, or in the home directory: ``~/…``. Empty: none. The repository names its engine and
+    tokenizer by absolute paths: mount the volume at the same path wherever it is served."""
+
     max_batch_size: PositiveInt = 64
     """``triton_max_batch_size``: requests that Triton hands over in one call."""
 
@@ -168,3 +173,10 @@ class Repo(Published):
 
     llmapi: LlmApi = LlmApi()
     """The settings of kind ``llmapi``: roles/repo/settings.py explains each."""
+
+    @field_validator("link")
+    @classmethod
+    def _link_is_found_from_anywhere(cls, value: str) -> str:
+        if value and not value.startswith(("/", "~/")):
+            raise ValueError(f"{value!r} is not an absolute path; write /… or ~/…")
+        return value

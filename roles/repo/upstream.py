@@ -18,7 +18,9 @@ from roles.repo.settings import Repo
 from roles.repo.sources import Source, checked_out, source
 
 #: Settings that are no parameters of the templates.
-_OWN = frozenset({"kind", "upstream", "llmapi", "backend", "published_exactly", "as_published"})
+_OWN = frozenset(
+    {"kind", "link", "upstream", "llmapi", "backend", "published_exactly", "as_published"}
+)
 
 #: Parameters whose name differs from that of their setting.
 _NAMES = {"max_batch_size": "triton_max_batch_size"}

@@ -12,6 +12,9 @@ from rolecall.errors import RolecallError
 if TYPE_CHECKING:
     import httpx
 
+#: Asked after a deploy.
+QUESTION = "What is machine learning?"
+
 #: Seconds without a byte after which the server counts as gone.
 SILENCE = 120.0
 

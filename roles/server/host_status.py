@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rolecall.loop.answers import parts
-from rolecall.loop.plan import predict
+from rolecall.loop.plan import Step, predict
 from rolecall.resource import Observed
 from rolecall.resources.service import status_script
-from rolecall.run import Opened
 from rolecall.session import Session
 from rolecall.shell import quote
+from rolecall.shell_run import Opened
 from roles.server.place import Place
 from roles.server.role import service
 
@@ -97,7 +98,7 @@ def host_status(session: Session, opened: Opened) -> HostStatus:
     place = Place.of(opened.host, session.target)
     return HostStatus(
         opened.host.name,
-        _roles(opened),
+        by_role(opened.steps, opened.answers),
         observed.get("state", "stopped"),
         observed.get("ready") == "yes",
         int(observed.get("since") or 0),
@@ -116,9 +117,10 @@ def _repository(variable: str, field: str) -> str:
     return f"{variable}=$(printf '%s\\n' \"$rc_status\" | sed -n {pattern} | head -n 1)\n"
 
 
-def _roles(opened: Opened) -> dict[str, dict[str, int]]:
-    said = predict(opened.steps, opened.answers)
+def by_role(steps: Sequence[Step], answers: Mapping[int, Observed]) -> dict[str, dict[str, int]]:
+    """Of each role, how many resources have each outcome."""
+    said = predict(steps, answers)
     counts: dict[str, Counter[str]] = {}
-    for step in opened.steps:
+    for step in steps:
         counts.setdefault(step.role, Counter())[said[step.number].outcome] += 1
     return {role: dict(counter) for role, counter in counts.items()}

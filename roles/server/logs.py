@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
+from rolecall.cluster.run import Opened as OpenedCluster
+from rolecall.cluster.target import ClusterTarget
 from rolecall.errors import RolecallError
 from rolecall.output.text import Charset
 from rolecall.resources.service import logs_script
-from rolecall.run import Opened
 from rolecall.session import Line, Session
 from rolecall.shell import quote
+from rolecall.shell_run import Opened
+from roles.k8s.logs import pod_logs
 from roles.server.role import service
 
 
@@ -40,7 +43,10 @@ def _print(project: Project, flags: Flags, lines: int) -> dict[str, RolecallErro
     def last(session: Session, opened: Opened) -> list[str]:
         return list(_log(session, opened, lines, follow=False))
 
-    found, silent = project.ask(flags, last)
+    def last_of_pods(target: ClusterTarget, opened: OpenedCluster) -> list[str]:
+        return list(pod_logs(target, opened.host, lines, follow=False))
+
+    found, silent = project.ask(flags, last, on_cluster=last_of_pods)
     several = len(found) + len(silent) > 1
     for number, (host, log) in enumerate(found.items()):
         heading = [*([""] if number else []), f"==> {host} <=="] if several else []
@@ -51,35 +57,30 @@ def _print(project: Project, flags: Flags, lines: int) -> dict[str, RolecallErro
 
 def _follow(project: Project, flags: Flags, lines: int) -> dict[str, RolecallError]:
     names = list(project.resolved(flags))
-    if len(names) > 1:
-        return _follow_all(project, flags, lines, names)
-    for session, opened in project.look(flags, what=lambda _: []):
-        try:
-            for line in _log(session, opened, lines, follow=True):
-                _write(line)
-        except KeyboardInterrupt:  # noqa: PERF203 - there is one host
-            session.interrupt()
-    return {}
-
-
-def _follow_all(
-    project: Project, flags: Flags, lines: int, names: Sequence[str]
-) -> dict[str, RolecallError]:
-    wide = max(map(len, names))
+    wide = max(map(len, names)) if len(names) > 1 else 0
     turn = threading.Lock()
-    followed: list[Session] = []
+    followed: list[Callable[[], None]] = []
 
-    def pass_on(session: Session, opened: Opened) -> None:
-        followed.append(session)
-        for line in _log(session, opened, lines, follow=True):
+    def show(host: str, log: Iterator[str]) -> None:
+        for line in log:
             with turn:
-                _write(f"{opened.host.name:<{wide}}  {line}")
+                _write(f"{host:<{wide}}  {line}" if wide else line)
+
+    def follow_host(session: Session, opened: Opened) -> None:
+        followed.append(session.interrupt)
+        show(opened.host.name, _log(session, opened, lines, follow=True))
+
+    def follow_pods(target: ClusterTarget, opened: OpenedCluster) -> None:
+        followed.append(target.stop.set)
+        show(opened.host.name, pod_logs(target, opened.host, lines, follow=True))
 
     try:
         # None of them ends by itself, so that none may wait for another.
-        _, silent = project.ask(replace(flags, forks=len(names)), pass_on)
+        _, silent = project.ask(
+            replace(flags, forks=len(names)), follow_host, on_cluster=follow_pods
+        )
     except KeyboardInterrupt:
-        threads = [threading.Thread(target=session.interrupt) for session in followed]
+        threads = [threading.Thread(target=stop) for stop in followed]
         for thread in threads:
             thread.start()
         for thread in threads:

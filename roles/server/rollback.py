@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from rolecall.api import Host, ServiceRollback, status_script
+from rolecall.api import Host, Resource, ServiceRollback, status_script
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
 from rolecall.loop.answers import parts
-from rolecall.resource import Observed, Resource
-from rolecall.run import Opened
+from rolecall.resource import Observed
 from rolecall.session import Session
+from rolecall.shell_run import Opened
+from roles.k8s.rollback import cluster_rollback
 from roles.server.role import service
 
 
@@ -18,18 +19,20 @@ def roll_back(project: Project, flags: Flags) -> int:
     Which start that is, each host says first; then it is converged like anything else, so that
     ``--check`` shows it and a host without one is refused by name.
     """
-
-    def question(session: Session, opened: Opened) -> str:
-        directory = service(opened.host).directory
-        said = parts(session.exchange(f"rc_frame service\n{status_script(directory)}"))
-        status = next(Observed.parse(part.text) for part in said if part.frame.kind == "service")
-        return status.get("previous")
-
-    earlier, _ = project.ask(flags, question)  # of a host that is silent, the run says so
+    ways, silent = project.ask(flags, _host_rollback, on_cluster=cluster_rollback)
 
     def declare(host: Host) -> list[tuple[str, Resource]]:
-        running = service(host)
-        to = earlier.get(host.name, "")
-        return [("server", ServiceRollback(running.service, running.directory, to))]
+        if host.name in silent:
+            raise silent[host.name]
+        return ways[host.name]
 
     return project.converge("rollback", flags, what=declare)
+
+
+def _host_rollback(session: Session, opened: Opened) -> list[tuple[str, Resource]]:
+    running = service(opened.host)
+    script = f"rc_frame service\n{status_script(running.directory)}"
+    said = parts(session.exchange(script))
+    status = next(Observed.parse(part.text) for part in said if part.frame.kind == "service")
+    to = status.get("previous")
+    return [("server", ServiceRollback(running.service, running.directory, to))]

@@ -26,8 +26,9 @@ def show_status(project: Project, flags: Flags, *, json: bool) -> bool:
     Many hosts are a table, unless the details are asked for.
     """
     from rolecall.output.errors import present
+    from roles.k8s.status import cluster_status
 
-    found, errors = project.ask(flags, host_status, roles=True)
+    found, errors = project.ask(flags, host_status, on_cluster=cluster_status, roles=True)
     many = is_fleet(len(found) + len(errors)) and not (json or flags.verbose)
     if json:
         lines = [_as_json(status) for status in found.values()]

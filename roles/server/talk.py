@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
+from rolecall.cluster.run import host_of
+from rolecall.cluster.target import ClusterTarget
 from rolecall.errors import ConfigError, RolecallError
 from rolecall.loop.answers import parts
 from rolecall.loop.scripts import dialect
@@ -16,6 +19,8 @@ from rolecall.session import Session
 from rolecall.shell import quote
 from rolecall.targets import Target
 from roles.engine import role as engines
+from roles.k8s.access import reached
+from roles.k8s.model_files import description
 from roles.model import role as models
 from roles.repo.role import repository
 from roles.server.chat import ChatFormat, answer, converse
@@ -32,26 +37,36 @@ def talk(project: Project, flags: Flags, question: str, sampling: Sampling, *, r
     """
     if raw and not question:
         raise ConfigError("--raw needs a text to go on with", './inv chat --raw "Once upon a time"')
-    for session, opened in project.look(flags, what=lambda _: []):
-        with endpoint(opened.host, session.target) as url:
-            _talk_to(session, opened.host, url, question, sampling, raw=raw)
+    plan = project.host_plans(flags)[0]
+    if isinstance(plan.target, ClusterTarget):
+        cluster, host = plan.target, host_of(plan)
+        with reached(cluster, host) as url:
+            _need_ready(url, host.name)
+            about, formats = ("", []) if raw else description(cluster, host)
+            chosen = None if raw else first_with_template(formats)
+            _talk_to(url, question, _with_ids(sampling, about), chosen)
         return
+    for session, opened in project.look(flags, what=lambda _: [], only=plan.target.name):
+        with endpoint(opened.host, session.target) as url:
+            _need_ready(url, opened.host.name)
+            sampling = with_token_ids(session, opened.host, sampling)
+            style = None if raw else chat_format(session, opened.host)
+            _talk_to(url, question, sampling, style)
 
 
-def _talk_to(
-    session: Session, host: Host, url: str, question: str, sampling: Sampling, *, raw: bool
-) -> None:
+def _need_ready(url: str, host: str) -> None:
     if not is_ready(url):
         raise RolecallError(
-            f"nothing is served on {host.name}: {url} is not ready",
+            f"nothing is served on {host}: {url} is not ready",
             "./inv status shows why, ./inv deploy brings it up",
         )
-    sampling = with_token_ids(session, host, sampling)
-    if raw:
+
+
+def _talk_to(url: str, question: str, sampling: Sampling, style: ChatFormat | None) -> None:
+    """Answer, or hold a conversation; without a style, go on with the text as it is."""
+    if style is None:
         answer(url, question, sampling)
-        return
-    style = chat_format(session, host)
-    if question:
+    elif question:
         answer(url, style.prompt([{"role": "user", "content": question}]), sampling)
     else:
         converse(url, style, sampling)
@@ -62,7 +77,12 @@ def with_token_ids(session: Session, host: Host, sampling: Sampling) -> Sampling
     path = repository(host).description
     if not path:
         return sampling
-    said: dict[str, Any] = json.loads(_texts(session, [path])[0] or "{}")
+    return _with_ids(sampling, _texts(session, [path])[0])
+
+
+def _with_ids(sampling: Sampling, description: str) -> Sampling:
+    """``sampling`` with the ids that the text of a repository.json names."""
+    said: dict[str, Any] = json.loads(description or "{}")
     ids = {name: said[name] for name in ("end_id", "pad_id") if isinstance(said.get(name), int)}
     return replace(sampling, **ids)
 
@@ -100,7 +120,13 @@ def chat_format(session: Session, host: Host) -> ChatFormat:
         parse_format(template, config)
         for template, config in zip(texts[::2], texts[1::2], strict=True)
     ]
-    return next((found for found in formats if found.template), formats[0])
+    return first_with_template(formats)
+
+
+def first_with_template(formats: Sequence[ChatFormat]) -> ChatFormat:
+    """The first that can hold a conversation, else any."""
+    usual = formats[0] if formats else ChatFormat("")
+    return next((found for found in formats if found.template), usual)
 
 
 def parse_format(template: str, tokenizer_config: str) -> ChatFormat:

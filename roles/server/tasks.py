@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import invoke
 from invoke.exceptions import Exit
 
-from rolecall.cli.flags import Flags, from_arguments
+from rolecall.cli.flags import Flags, choose_roles, from_arguments
 from rolecall.cli.program import RolecallTask
 from rolecall.cli.project import DEFAULT_HOSTS, Project, reported
 from rolecall.cli.tasks import task
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from rolecall.run import HostResult
 
 N = TypeVar("N", int, float)
-
-QUESTION = "What is machine learning?"
 
 _CHAT_HELP = {
     "question": "Ask this and leave; without it, a conversation begins.",
@@ -192,16 +190,24 @@ def show_answer(
     project: Project, result: HostResult, stream: Stream, flags: Flags, changed: bool
 ) -> None:
     """After a deploy: an answer of the model if anything changed, the endpoint, what is next."""
+    from rolecall.cluster.target import ClusterTarget
     from rolecall.events import Message
     from roles.repo.settings import Repo
-    from roles.server.client import Sampling, ask
+    from roles.server.client import QUESTION, Sampling, ask
     from roles.server.place import Place
     from roles.server.role import endpoint
     from roles.server.talk import asked_anew
 
-    if result.host is None:
+    serves = "k8s" if isinstance(result.target, ClusterTarget) else "server"
+    if result.host is None or serves not in choose_roles(project.roles, flags):
         return
     name = result.target.name
+    if isinstance(result.target, ClusterTarget):
+        from roles.k8s.answer import say_where
+
+        say_where(result.target, result.host, stream, changed=changed)
+        stream.emit(Message(name, f"next: {_what_comes_next(project, flags, name)}"))
+        return
     if changed:
         sampling = asked_anew(result.target, result.host, Sampling(60, temperature=0.0))
         with endpoint(result.host, result.target) as url:
@@ -220,6 +226,8 @@ def show_answer(
 
 def _what_comes_next(project: Project, flags: Flags, name: str) -> str:
     """Commands for the host that was deployed; one of them, where each would be long."""
+    from roles.server.client import QUESTION
+
     hosts = "" if name == DEFAULT_HOSTS and not flags.fab_hosts else name
     if flags.fab_hosts or flags.set or flags.inventory:
         chat = project.command(flags, "chat", QUESTION, hosts=hosts)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.deployed import ROOT
 from tests.integration.images.project import Project
 from tests.integration.images.wheels import MODEL, download
 from tests.rig.containers import Engine
@@ -24,19 +23,6 @@ body = {"text_input": "What is machine learning?", "max_tokens": 20, "bad_words"
 url = "http://127.0.0.1:8000/v2/models/ensemble/generate"
 print(u.urlopen(u.Request(url, json.dumps(body).encode()), timeout=60).read().decode())
 """
-
-
-@pytest.fixture(scope="module")
-def wheels(podman: Engine) -> Path:
-    """All wheels that the image wants, for the base's Python."""
-    locks = [ROOT / "requirements.lock"]
-    locks += [ROOT / f"roles/python/locks/{name}.txt" for name in ("cpu", "tools")]
-    return download(locks)
-
-
-@pytest.fixture(scope="module")
-def image(project: Project, base: str, wheels: Path) -> str:
-    return project.built("--base", base, "--wheels", str(wheels))
 
 
 def start(podman: Engine, image: str, name: str) -> None:

@@ -10,23 +10,16 @@ import pytest
 
 from roles.server import command
 from roles.server.settings import Server
+from tests.integration.images.gpu_base import PROGRAM
 from tests.integration.images.project import Project
 from tests.rig.containers import Engine
 from tests.rig.registry import registry
-
-#: Stands in for tritonserver and mpirun: says what it was started with, and ends as told.
-PROGRAM = '#!/bin/sh\nprintf "%s\\n" "${0##*/}" "$@"\nexit 7\n'
 
 Launch = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def image(project: Project, base: str) -> str:
-    return project.built("--recipe", "gpu_engine", "--base", base, "--network", "none")
-
-
-@pytest.fixture(scope="module")
-def launch(podman: Engine, image: str, tmp_path_factory: pytest.TempPathFactory) -> Launch:
+def launch(podman: Engine, gpu_image: str, tmp_path_factory: pytest.TempPathFactory) -> Launch:
     folder: Path = tmp_path_factory.mktemp("bin")
     for name in ("tritonserver", "mpirun"):
         (folder / name).write_text(PROGRAM)
@@ -35,7 +28,9 @@ def launch(podman: Engine, image: str, tmp_path_factory: pytest.TempPathFactory)
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         started = ("python3", "launch_triton_server.py", *arguments)
         mount = f"{folder}:/opt/tritonserver/bin:ro"
-        return podman("run", "--rm", "--network=none", "-v", mount, image, *started, check=False)
+        return podman(
+            "run", "--rm", "--network=none", "-v", mount, gpu_image, *started, check=False
+        )
 
     return run
 
@@ -71,25 +66,25 @@ def test_the_name_of_a_rank_model_and_further_options_are_passed_on(launch: Laun
     assert "--exit-timeout-secs=3" in words and "--log-verbose=3" in words
 
 
-def test_it_is_probed_by_triton_s_own_readiness(podman: Engine, image: str) -> None:
-    check = podman("inspect", "--format", "{{.HealthCheck}}", image).stdout
+def test_it_is_probed_by_triton_s_own_readiness(podman: Engine, gpu_image: str) -> None:
+    check = podman("inspect", "--format", "{{.HealthCheck}}", gpu_image).stdout
     assert "/v2/health/ready" in check
 
 
-def test_another_base_is_another_image(project: Project, image: str) -> None:
+def test_another_base_is_another_image(project: Project, gpu_image: str) -> None:
     done = project.image("--recipe", "gpu_engine", "--base", "mirror.example/triton:26.06")
-    assert "not built" in done.stdout and image not in done.stdout
+    assert "not built" in done.stdout and gpu_image not in done.stdout
     done = project.image("--recipe", "gpu_engine", "--set", "runtime.registry=mirror.example/nv")
     assert "on mirror.example/nv/tritonserver:26.06-trtllm-python-py3" in done.stdout
 
 
 def test_a_push_names_it_by_its_content_and_sends_nothing_twice(
-    project: Project, base: str, image: str, tmp_path: Path
+    project: Project, gpu_base: str, gpu_image: str, tmp_path: Path
 ) -> None:
-    tag = image.rpartition(":")[2]
+    tag = gpu_image.rpartition(":")[2]
     with registry() as made:
         target = f"{made.address}/team/triton"
-        options = ("--recipe", "gpu_engine", "--base", base, "--push", target)
+        options = ("--recipe", "gpu_engine", "--base", gpu_base, "--push", target)
         done = project.image(*options, env=made.allow(tmp_path))
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"next: ./inv deploy --set runtime.image={target}:{tag}" in done.stdout
@@ -100,8 +95,8 @@ def test_a_push_names_it_by_its_content_and_sends_nothing_twice(
         assert made.uploads == sent
 
 
-def test_a_push_to_nobody_says_what_to_do(project: Project, base: str, image: str) -> None:
-    options = ("--recipe", "gpu_engine", "--base", base)
+def test_a_push_to_nobody_says_what_to_do(project: Project, gpu_base: str, gpu_image: str) -> None:
+    options = ("--recipe", "gpu_engine", "--base", gpu_base)
     done = project.image(*options, "--push", "127.0.0.1:9/team/triton")
     assert done.returncode == 1 and "could not be pushed" in done.stderr
     assert "login 127.0.0.1:9" in done.stderr

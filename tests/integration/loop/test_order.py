@@ -205,6 +205,8 @@ def test_one_identity_declared_twice_is_refused_before_anything_is_touched():
     roles = [Role("one", RunnerSettings, one), Role("other", RunnerSettings, other)]
 
     class Host:
+        kind = "host"
+
         def settings(self, type_):
             return RunnerSettings()
 

@@ -1,15 +1,18 @@
-# Lets role python prove and record the environments, and opens to any user what is not.
+# Lets role system install what the recipe asks for and role python prove and record the
+# environments, and opens to any user what is not.
 set -eu
 umask 022
+unset PIP_CONSTRAINT
 export PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 for wheel in /wheels/*.whl; do
   [ ! -e "$wheel" ] || export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels
 done
 cd /opt/rolecall/project
 # Whatever the recipe, a job may have to fetch a model from a hub: that needs the tools.
-./inv python --set rolecall.home=/tmp/rolecall --set model.source=hf://any/model
-rm -rf /tmp/rolecall .rolecall
-ln -s /data/controller .rolecall
+./inv system python --set rolecall.home=/tmp/rolecall --set model.source=hf://any/model
+rm -rf /tmp/rolecall .rolecall /var/lib/apt/lists/*
+# What the controller remembers belongs to one container: others may use the volume too.
+ln -s /tmp .rolecall
 # By content, not by time: sources come with the time of the build.
 .venv/bin/python -m compileall -q --invalidation-mode unchecked-hash rolecall roles tasks.py
 # Only these: a file whose mode is set again is in the image a second time.

@@ -2,6 +2,8 @@
 # come from /wheels where it has any.
 set -eu
 umask 022
+# NVIDIA's images constrain pip to their own versions; these environments have nothing of them.
+unset PIP_CONSTRAINT
 export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 for wheel in /wheels/*.whl; do
   [ ! -e "$wheel" ] || export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels

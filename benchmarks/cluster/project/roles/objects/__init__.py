@@ -1,0 +1,1 @@
+"""Objects of many kinds in one namespace."""

@@ -1,0 +1,89 @@
+"""The cluster that is measured: a real API server on loopback, and kubectl to ask it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cluster.manifests import KINDS, SELECTOR
+from benchmarks.peers.measure import Invocation, WrongResult, timed
+
+#: What an object is called: kind and name.
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Server:
+    """An API server, and how to reach it.
+
+    Attributes:
+        kubectl: of the server's own version.
+        context: of ``kubeconfig``.
+        home: of everybody who asks: kubectl keeps there what it has learned of the server.
+    """
+
+    kubectl: Path
+    kubeconfig: Path
+    context: str
+    home: Path
+
+    def call(self, namespace: str, *arguments: str) -> Invocation:
+        """Kubectl in a namespace."""
+        reach = ("--kubeconfig", str(self.kubeconfig), "--context", self.context)
+        return Invocation((str(self.kubectl), *reach, "-n", namespace, *arguments), self.home)
+
+    def list_call(self, namespace: str) -> Invocation:
+        """One list of all objects: what every tool is compared with."""
+        kinds = ",".join(KINDS)
+        return self.call(namespace, "get", kinds, "-l", SELECTOR, "-o", "json")
+
+    def run(self, namespace: str, *arguments: str) -> str:
+        """The output of kubectl. Raises ``WrongResult``: it failed."""
+        return timed(self.call(namespace, *arguments), self.home)[1]
+
+    def version(self) -> str:
+        """The server's."""
+        said = json.loads(self.run("default", "version", "-o", "json"))
+        return str(said["serverVersion"]["gitVersion"])
+
+    def make(self, namespace: str) -> None:
+        """Make a namespace."""
+        self.run("default", "create", "namespace", namespace)
+
+    def objects(self, namespace: str) -> dict[Key, Mapping[str, Any]]:
+        """All objects of the benchmark that a namespace has."""
+        call = self.list_call(namespace)
+        done = subprocess.run(call.command, capture_output=True, text=True, check=True)
+        items = json.loads(done.stdout)["items"]
+        return {(item["kind"], item["metadata"]["name"]): item for item in items}
+
+    def wipe(self, namespace: str) -> None:
+        """Delete all of them.
+
+        Raises:
+            WrongResult: one is still there.
+        """
+        self.run(
+            namespace, "delete", ",".join(KINDS), "-l", SELECTOR, "--cascade=background", "--wait"
+        )
+        if left := self.objects(namespace):
+            raise WrongResult(f"namespace {namespace} still has {len(left)} objects")
+
+
+def versions(objects: Mapping[Key, Mapping[str, Any]]) -> dict[Key, str]:
+    """The resource version of each: it moves with every write."""
+    return {key: str(item["metadata"]["resourceVersion"]) for key, item in objects.items()}
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Server]:
+    """TEMP."""
+    home = folder / "home"
+    home.mkdir()
+    B = Path("/tmp/kbench")
+    yield Server(B / "bin" / "kubectl", B / "kubeconfig", "bench", home)

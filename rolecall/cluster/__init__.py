@@ -1,0 +1,1 @@
+"""A cluster as a target: its objects, the API that serves them, and a run on it."""

@@ -1,0 +1,68 @@
+"""A context of a kubeconfig: which server, as whom, in which namespace."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from rolecall.errors import ConfigError, UnreachableError
+
+#: Connections that are kept open.
+POOL = 16
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to speak to a cluster: the official client's configuration, and the context's namespace.
+
+    ``configuration`` renews credentials that expire by itself.
+    """
+
+    configuration: Any
+    namespace: str
+
+
+def access(context: str, kubeconfig: str) -> Access:
+    """Read a context; an empty ``kubeconfig`` is $KUBECONFIG or ~/.kube/config.
+
+    Raises:
+        ConfigError: the file cannot be read, or has no such context.
+        UnreachableError: the program that gives the credentials failed.
+    """
+    from kubernetes import config as kubernetes_config
+    from kubernetes.client import Configuration
+
+    config: Any = kubernetes_config  # it has no types of its own
+    shown = kubeconfig or config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION
+    try:
+        contexts, _ = config.list_kube_config_contexts(kubeconfig or None)
+    except (config.ConfigException, OSError, ValueError) as error:
+        raise ConfigError(
+            f"the kubeconfig {shown} cannot be read: {_said(error)}",
+            "correct it, or name another: k8s_kubeconfig in the inventory, or KUBECONFIG",
+        ) from error
+    except Exception as error:  # whatever a file that is no kubeconfig makes of the reader
+        raise ConfigError(f"{shown} is no kubeconfig: {_said(error)}") from error
+    named = {one["name"]: one.get("context", {}) for one in contexts}
+    if context not in named:
+        near = difflib.get_close_matches(context, named, 1)
+        known = ", ".join(named) or "none"
+        hint = f"did you mean {near[0]}? It has: {known}" if near else f"it has: {known}"
+        raise ConfigError(f"the kubeconfig {shown} has no context {context}", hint)
+    configuration = Configuration()
+    configuration.connection_pool_maxsize = POOL
+    try:
+        config.load_kube_config(kubeconfig or None, context, configuration, persist_config=False)
+    except config.ConfigException as error:
+        raise ConfigError(f"context {context} of {shown}: {_said(error)}") from error
+    except Exception as error:
+        raise UnreachableError(
+            f"context {context} of {shown}: its credentials cannot be had: {_said(error)}",
+            "log in again, or run the program of its exec section by hand",
+        ) from error
+    return Access(configuration, str(named[context].get("namespace") or "default"))
+
+
+def _said(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

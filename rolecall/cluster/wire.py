@@ -1,0 +1,160 @@
+"""Requests to an API server, over the official client's transport."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from rolecall.cluster.kubeconfig import Access
+from rolecall.errors import UnreachableError
+
+#: Seconds for a connection, and for an answer.
+CONNECT, ANSWER = 10.0, 60.0
+
+#: Seconds before each further attempt at what may be asked twice.
+PAUSES = (0.2, 0.6, 1.5)
+
+#: What a server answers that is busy or being replaced.
+_BUSY = frozenset({429, 502, 503, 504})
+
+USER_AGENT = "rolecall"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status, and what came with it."""
+
+    status: int
+    said: dict[str, Any]
+
+
+class Wire:
+    """One API server, with its connections kept open; threads share it."""
+
+    def __init__(self, access: Access, context: str) -> None:
+        from kubernetes.client import ApiClient
+
+        if not access.configuration.verify_ssl:  # as the kubeconfig has it; once is enough
+            import urllib3
+
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        self.configuration = access.configuration
+        self.server = str(access.configuration.host)
+        self._context = context
+        self._pool = ApiClient(access.configuration).rest_client.pool_manager
+        self._credentials = threading.Lock()
+
+    def headers(self) -> dict[str, str]:
+        """Those of every request; credentials that have expired are renewed here."""
+        headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+        with self._credentials:
+            for one in self.configuration.auth_settings().values():
+                if one["in"] == "header" and one["value"]:
+                    headers[one["key"]] = one["value"]
+        return headers
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]] | Mapping[str, str] = (),
+        body: Any = None,
+        content: str = "application/json",
+        *,
+        again: bool = True,
+    ) -> Answer:
+        """Ask, up to four times where ``again`` allows that and the server is busy or away.
+
+        Raises:
+            UnreachableError: the server does not answer.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        pauses = list(PAUSES) if again else []
+        while True:
+            try:
+                response = self.send(method, path, query, data, content)
+                answer = Answer(response.status, _read(response.data))
+            except UnreachableError:
+                if not pauses:
+                    raise
+            else:
+                if answer.status not in _BUSY or not pauses:
+                    return answer
+            time.sleep(pauses.pop(0) * random.uniform(0.8, 1.2))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]] | Mapping[str, str] = (),
+        data: bytes | None = None,
+        content: str = "application/json",
+        *,
+        stream: bool = False,
+    ) -> Any:
+        """One request; with ``stream``, its answer is read by the caller, who closes it.
+
+        Raises:
+            UnreachableError: the server does not answer.
+        """
+        from urllib3 import Timeout
+        from urllib3.exceptions import HTTPError
+
+        headers = self.headers()
+        if data is not None:
+            headers["Content-Type"] = content
+        address = f"{self.server}{path}{f'?{urlencode(query)}' if query else ''}"
+        try:
+            return self._pool.request(
+                method,
+                address,
+                body=data,
+                headers=headers,
+                preload_content=not stream,
+                retries=False,
+                timeout=Timeout(connect=CONNECT, read=None if stream else ANSWER),
+            )
+        except HTTPError as error:
+            raise self.unreachable(error) from error
+
+    def unreachable(self, error: Exception) -> UnreachableError:
+        """What is wrong on the way, in words a user can act on."""
+        where = f"the cluster of context {self._context} ({self.server})"
+        text = _innermost(error)
+        if "CERTIFICATE_VERIFY_FAILED" in text or "certificate" in text:
+            return UnreachableError(
+                f"{where} shows a certificate that the kubeconfig's authority has not signed, or "
+                f"that has expired: {text}",
+                "get a new kubeconfig from whoever runs the cluster",
+            )
+        if "refused" in text:
+            return UnreachableError(f"{where} refuses connections", "is it running?")
+        if "resolve" in text or "Name or service" in text:
+            return UnreachableError(
+                f"no address is known for {where}", "are you in the right network, or VPN?"
+            )
+        if "timed out" in text:
+            return UnreachableError(
+                f"{where} did not answer in time", "are you in the right network, or VPN?"
+            )
+        return UnreachableError(f"{where} cannot be reached: {text}", "kubectl version tells more")
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(data)
+    except ValueError:
+        return {"message": data[:500].decode("utf-8", "replace")}
+    return said if isinstance(said, dict) else {"message": str(said)}
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ is not None or error.__context__ is not None:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return " ".join(str(error).split()) or type(error).__name__

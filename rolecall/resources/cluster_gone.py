@@ -1,0 +1,92 @@
+"""An object of a cluster that is there no more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from rolecall.cluster.objects import Found, Ref
+from rolecall.cluster.resource import ClusterResource, Look
+from rolecall.cluster.target import ClusterTarget, cluster_of
+from rolecall.errors import RolecallError
+from rolecall.resource import Apply, Call, Observed
+from rolecall.targets import Target
+
+if TYPE_CHECKING:
+    from rolecall.cluster.api import Right
+
+#: Seconds that pods are given to end, and objects to go with them.
+PATIENCE = 180.0
+
+
+@dataclass(frozen=True)
+class ClusterGone(ClusterResource):
+    """``ref`` is not there, nor what belongs to it (its pods, say)."""
+
+    kind: ClassVar[str] = "gone"
+
+    ref: Ref
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return self.ref.name
+
+    @property
+    def id(self) -> str:
+        """The identity that it had while it was there."""
+        return f"{self.ref.kind.lower()}:{self.ref.name}"
+
+    def look(self) -> Look:
+        """Read it."""
+        return Look((self.ref,), _answer)
+
+    def desired(self) -> Mapping[str, str]:
+        """Gone."""
+        return {"removed": "yes"}
+
+    def apply(self, observed: Observed) -> Apply:
+        """Delete it and wait until it has gone."""
+
+        def run(target: Target) -> None:
+            delete(cluster_of(target), self.ref)
+
+        return Call(run, f"delete {self.ref}")
+
+    def rights(self, observed: Observed) -> tuple[Right, ...]:
+        """To delete it."""
+        from rolecall.cluster.api import Right
+
+        return (Right.on("delete", self.ref),)
+
+    def reads(self) -> frozenset[str]:
+        """Itself."""
+        return frozenset({f"object:{self.ref.api_version}/{self.ref}"})
+
+    def writes(self) -> frozenset[str]:
+        """Itself."""
+        return self.reads()
+
+
+def _answer(found: Sequence[Found]) -> Observed:
+    return Observed.of({"removed": "no" if found[0] else "yes"})
+
+
+def delete(cluster: ClusterTarget, ref: Ref) -> None:
+    """Delete an object with all that belongs to it, and wait until it has gone.
+
+    Raises:
+        RolecallError: it was still there after :data:`PATIENCE`.
+    """
+    cluster.api.delete(ref, foreground=True)
+    deadline = time.monotonic() + PATIENCE
+    while cluster.api.read([ref])[0] and not cluster.interrupted:
+        if time.monotonic() > deadline:
+            raise RolecallError(
+                f"{ref} is still there {PATIENCE:.0f} s after it was deleted",
+                f"kubectl get {ref} -o yaml shows its finalizers: who has to let go of it",
+            )
+        cluster.tell(f"waiting for the end of {ref}", 0, 0)
+        time.sleep(0.3)

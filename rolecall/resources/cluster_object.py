@@ -1,0 +1,126 @@
+"""An object of a cluster: server-side apply of a manifest, owned field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from rolecall.cluster.fields import FieldChange, compare
+from rolecall.cluster.objects import Found, Object, Ref
+from rolecall.cluster.resource import ClusterResource, Look
+from rolecall.cluster.target import ClusterTarget, cluster_of
+from rolecall.cluster.unified import unified
+from rolecall.resource import Apply, Call, Observed
+from rolecall.targets import Target
+
+if TYPE_CHECKING:
+    from rolecall.cluster.api import Right
+
+#: Kinds whose pods need what the other objects are: they are applied after those, one by one.
+WORKLOADS = frozenset(
+    {"DaemonSet", "Deployment", "Job", "MLService", "Pod", "StatefulSet", "SimpleMLService"}
+)
+
+#: The field of fields that the manifest does not have but Rolecall owns, from an earlier apply.
+BESIDES = "besides"
+
+
+@dataclass(frozen=True)
+class ClusterObject(ClusterResource):
+    """An object as a manifest says.
+
+    Fields that the manifest leaves out are somebody else's. It differs exactly when a
+    server-side apply would write something: a field has another value, Rolecall does not own
+    it, or it owns one that the manifest no longer has.
+    """
+
+    kind: ClassVar[str] = "object"
+
+    manifest: Object
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return self.ref.name
+
+    @property
+    def id(self) -> str:
+        """Such as ``deployment:llm``."""
+        return f"{self.ref.kind.lower()}:{self.ref.name}"
+
+    @cached_property
+    def ref(self) -> Ref:
+        """What it is called in the cluster."""
+        return Ref.of(self.manifest)
+
+    @property
+    def side_by_side(self) -> bool:
+        """Objects that run nothing need not wait for each other."""
+        return self.ref.kind not in WORKLOADS
+
+    def look(self) -> Look:
+        """Read it, and compare it field by field."""
+        return Look((self.ref,), self._answer)
+
+    def desired(self) -> Mapping[str, str]:
+        """That it exists, with every field of the manifest and no other of ours."""
+        return {"exists": "yes", **self._fields, BESIDES: ""}
+
+    def apply(self, observed: Observed) -> Apply:
+        """Apply the manifest."""
+
+        def run(target: Target) -> None:
+            cluster = cluster_of(target)
+            cluster.api.apply(self.manifest, force=cluster.force_conflicts)
+
+        return Call(run, f"apply {self.ref}")
+
+    def rights(self, observed: Observed) -> tuple[Right, ...]:
+        """To patch it, and to create it where there is none (as server-side apply asks)."""
+        from rolecall.cluster.api import Right
+
+        verbs = ("patch",) if observed.get("exists") == "yes" else ("patch", "create")
+        return tuple(Right.on(verb, self.ref) for verb in verbs)
+
+    def rehearse(self, target: ClusterTarget) -> tuple[str, ...]:
+        """What the server says the object would be."""
+        live = target.api.read([self.ref])[0]
+        would_be = target.api.apply(self.manifest, force=target.force_conflicts, dry_run=True)
+        return unified(live if not isinstance(live, tuple) else None, would_be)
+
+    def reads(self) -> frozenset[str]:
+        """Itself."""
+        return frozenset({f"object:{self.ref.api_version}/{self.ref}"})
+
+    def writes(self) -> frozenset[str]:
+        """Itself."""
+        return self.reads()
+
+    @cached_property
+    def _fields(self) -> Mapping[str, str]:
+        changes = compare(self.manifest, None)
+        return {change.path: change.after or "" for change in changes}
+
+    def _answer(self, found: Sequence[Found]) -> Observed:
+        live = found[0]
+        if live is None or isinstance(live, tuple):
+            return Observed.of({"exists": "no"})
+        fields = {"exists": "yes", **self._fields}
+        besides: list[str] = []
+        for change in compare(self.manifest, live):
+            if change.path not in fields:
+                besides.append(f"{change.path} {change.before} → {change.after or 'nothing'}")
+            elif (before := _seen(change)) is None:
+                del fields[change.path]
+            else:
+                fields[change.path] = before
+        return Observed.of({**fields, BESIDES: "; ".join(besides)})
+
+
+def _seen(change: FieldChange) -> str | None:
+    """What the field is now, and whose, where it is not Rolecall's."""
+    if not change.owner:
+        return change.before
+    return f"{'nothing' if change.before is None else change.before} (set by {change.owner})"

@@ -1,0 +1,1 @@
+"""The service on a cluster: on plain Kubernetes, or on TensorStack's T9k."""

@@ -1,0 +1,1 @@
+"""Flavour ``kubernetes``: a Deployment, and all that belongs to it."""

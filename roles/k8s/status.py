@@ -1,0 +1,70 @@
+"""What a cluster says of itself: its objects, its pods, and what was served before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from rolecall.resources.cluster_ready import ClusterReady
+
+from rolecall.api import Host
+from rolecall.cluster.objects import Object
+from rolecall.cluster.run import Opened
+from rolecall.cluster.target import ClusterTarget
+from rolecall.resource import diff
+from rolecall.resources.cluster_history import manifests_of, previous, revisions
+from roles.k8s import pods
+from roles.k8s.access import address, port, published, serving
+from roles.k8s.settings import K8s
+from roles.server.host_status import Earlier, HostStatus, by_role
+
+
+def cluster_status(target: ClusterTarget, opened: Opened) -> HostStatus:
+    """Ask a cluster, in one more read, how its service is."""
+    host = opened.host
+    name = host.settings(K8s).name
+    found = target.api.read([published(host), serving(host), revisions(name, target.namespace)])
+    known = pods.listed(found[1])
+    up = [pod for pod in known if pods.ready(pod)]
+    inside = f"http://{name}.{target.namespace}.svc:{port(host)}"
+    return HostStatus(
+        host.name,
+        by_role(opened.steps, opened.answers),
+        _state(known, up),
+        bool(up) and _rolled_out(opened),
+        min((pods.since(pod) for pod in up), default=0),
+        pods.restarts(known),
+        address(host, found[0]) or inside,
+        True,
+        _served(up),
+        _earlier(host, previous(found[2])),
+    )
+
+
+def _state(known: Iterable[Object], up: Iterable[Object]) -> str:
+    if any(True for _ in up):
+        return "running"
+    return "starting" if any(True for _ in known) else "stopped"
+
+
+def _rolled_out(opened: Opened) -> bool:
+    return all(
+        not diff(step.resource.desired(), opened.answers[step.number])
+        for step in opened.steps
+        if isinstance(step.resource, ClusterReady)
+    )
+
+
+def _served(up: Iterable[Object]) -> str:
+    """The image, which with the content of the volume is what is served."""
+    images = {pod["spec"]["containers"][0]["image"] for pod in up}
+    return ", ".join(sorted(images))
+
+
+def _earlier(host: Host, revision: Object | None) -> Earlier | None:
+    if revision is None:
+        return None
+    made = datetime.fromisoformat(revision["metadata"]["creationTimestamp"].replace("Z", "+00:00"))
+    kinds = ", ".join(manifest["kind"] for manifest in manifests_of(revision))
+    name = revision["metadata"]["name"]
+    return Earlier("", f"{name} ({kinds})", int(made.timestamp()), "")

@@ -1,0 +1,1 @@
+"""Flavour ``t9k``: MLServiceRuntime and MLService of TensorStack."""

@@ -1,0 +1,53 @@
+"""Settings of the flavour ``t9k``."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import NonNegativeInt, field_validator
+
+from rolecall.api import Settings
+
+
+class T9k(Settings):
+    """What MLServiceRuntime and MLService have of their own (tensorstack.dev/v1beta1)."""
+
+    runtime: str = ""
+    """The MLServiceRuntime's name. Empty: that of the service."""
+
+    release: str = "v1"
+    """The release's name, which goes into its address."""
+
+    max_replicas: NonNegativeInt | None = None
+    """The most pods of a release; ``null`` leaves it to the platform, which sees no bound."""
+
+    queue: str = ""
+    """The queue of T9k's scheduler. Empty: the cluster's own scheduler."""
+
+    args: tuple[str, ...] = (
+        "python3",
+        "launch_triton_server.py",
+        "--model_repo={{.MODEL_REPO_PATH}}",
+    )
+    """The runtime's command line: Go templates, which the platform fills."""
+
+    model_repo_path: str = "/workspace/inflight_batcher_llm"
+    """Where the model repository is in the pods: what ``MODEL_REPO_PATH`` becomes."""
+
+    mount_path: str = "/workspace"
+    """Where the volume is in the pods. Whoever fills it has to see it there too, since an engine's
+    and a tokenizer's paths stand in the model repository."""
+
+    working_dir: str = "/opt/tritonserver"
+    """The directory that the command starts in, which has the launcher. Empty: the image's own."""
+
+    marks: bool = True
+    """Mark the pods with digests of the runtime and of what was prepared. The platform leaves
+    pods alone when a runtime changes; a changed mark is a change of the service."""
+
+    @field_validator("mount_path", "model_repo_path")
+    @classmethod
+    def _path_is_absolute(cls, value: str) -> str:
+        if not re.fullmatch(r"(/[^/\s]+)+", value):
+            raise ValueError(f"{value!r} is no absolute path without blanks")
+        return value
