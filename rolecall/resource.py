@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -90,10 +90,20 @@ class Change:
 
 def diff(desired: Mapping[str, str], observed: Observed) -> tuple[Change, ...]:
     """Every desired field whose observed value differs, in the order of ``desired``."""
+    if observed.fields is desired:
+        return ()
     return tuple(
         Change(name, observed.fields.get(name), value)
         for name, value in desired.items()
         if observed.fields.get(name) != value
+    )
+
+
+def mask(changes: Sequence[Change]) -> tuple[Change, ...]:
+    """The changes of a secret resource: which fields, never their values."""
+    return tuple(
+        Change(change.field, None if change.before is None else "********", "********")
+        for change in changes
     )
 
 

@@ -33,6 +33,7 @@ def quick_imports() -> Iterator[None]:
     the time that ``import invoke`` takes.
     """
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
+    _no_plugins()
     name = "unittest.mock"
     if name in sys.modules:
         yield
@@ -44,6 +45,16 @@ def quick_imports() -> Iterator[None]:
         yield
     finally:
         del sys.modules[name]
+
+
+def _no_plugins() -> None:
+    """Keep pydantic (2.9 to 2.14) from reading the metadata of every package for plugins of its.
+
+    There are none: the environment has the packages of the lock file.
+    """
+    stand_in = ModuleType("pydantic.plugin._loader")
+    stand_in.get_plugins = tuple  # type: ignore[attr-defined]
+    sys.modules.setdefault(stand_in.__name__, stand_in)
 
 
 def hear_term() -> None:

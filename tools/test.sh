@@ -1,16 +1,32 @@
-# The whole test suite: ./inv test [--only PATH] [--k EXPRESSION] comes down to this.
+# The whole test suite: ./inv test [--only PATH] [-k EXPRESSION] [--quick] comes down to
+# sh tools/test.sh PATH EXPRESSION quick, each of which may be empty.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$here/tools/environment.sh"
 cd "$here"
 ensure_environment "$here" requirements-test.lock
 bin=$here/.venv/bin
-only=${1:-} match=${2:-}
+only=${1:-} match=${2:-} quick=${3:-}
+clusters=tests/integration/cluster
+# What --quick leaves out: minutes of building, gigabytes, and machines that can run it.
+long="$clusters tests/integration/images tests/integration/bundle"
+only=${only#./} only=${only%/}
+if [ -n "$quick" ]; then
+  for folder in $long; do
+    case $only in "$folder" | "$folder"/*)
+      echo "error: --quick leaves out $folder, so nothing is left of --only $only" >&2
+      echo "  next: leave --quick away" >&2
+      exit 1
+      ;;
+    esac
+  done
+fi
 # What the tests need beyond Python: other shells to prove the host side on, sudo, what the rig
-# (tests/rig) makes hosts of, a container engine, and an MPI.
+# (tests/rig) makes hosts of, a container engine, what a Kubernetes node runs on, and an MPI.
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   for need in busybox sudo tcsh fish mmdebstrap sshd:openssh-server ip:iproute2 \
-    systemd-nspawn:systemd-container podman runc mpirun:openmpi-bin; do
+    systemd-nspawn:systemd-container podman runc containerd iptables conntrack \
+    /usr/lib/cni/bridge:containernetworking-plugins mpirun:openmpi-bin; do
     command -v "${need%%:*}" >/dev/null || missing="${missing:-} ${need##*:}"
   done
   if [ -n "${missing:-}" ]; then
@@ -25,6 +41,19 @@ if [ -z "$only$match" ]; then
   "$bin/ruff" format --check .
   sh tools/types.sh
 fi
+# Kubernetes is built before the tests rather than in the first that needs it, since it takes
+# minutes, once for a user. Where it cannot be built, the tests on clusters skip and say why.
+case $only in "" | tests | tests/integration | "$clusters" | "$clusters"/*)
+  if [ -z "$quick$match${KUBEBUILDER_ASSETS:-}" ] && command -v go >/dev/null; then
+    "$bin/python" -m tests.rig.kubernetes.build >/dev/null || :
+  fi
+  ;;
+esac
 set -- "${only:-tests}"
 if [ -n "$match" ]; then set -- "$@" -k "$match"; fi
-exec "$bin/python" -m pytest "$@"
+if [ -z "$quick" ]; then exec "$bin/python" -m pytest "$@"; fi
+for folder in $long; do set -- "$@" "--ignore=$folder"; done
+status=0
+"$bin/python" -m pytest "$@" || status=$?
+echo "left out by --quick: $long" >&2
+exit "$status"

@@ -56,6 +56,7 @@ def _what(project: Project, flags: Flags) -> tuple[Declare, int]:
         flags,
         lambda session, _: removals(journal.fetch(session)),
         on_cluster=cluster_removals,
+        cluster_roles=True,
     )
 
     def what(host: Host) -> list[tuple[str, Resource | Skip]]:

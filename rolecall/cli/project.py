@@ -5,7 +5,7 @@ Heavy modules are imported inside functions: ``./inv --list`` pays for none of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rolecall.events import Stream
     from rolecall.facts import FactsCache
     from rolecall.inventory import Inventory
-    from rolecall.role import Role
+    from rolecall.role import Kind, Role
     from rolecall.run import Declare, HostPlan, HostResult
     from rolecall.session import Session
     from rolecall.settings import Resolved, Settings
@@ -93,11 +93,6 @@ class Project:
             ConfigError: the inventory, a setting or an option is wrong.
         """
         return self._resolved(*self._chosen(flags), flags)
-
-    def settings_of(self, inventory: Inventory, name: str, flags: Flags) -> dict[str, Settings]:
-        """The settings of every role on one host of ``inventory``."""
-        resolved = self._resolved(inventory, [name], flags)[name]
-        return {role: value.settings for role, value in resolved.items()}
 
     def _resolved(
         self, inventory: Inventory, names: Sequence[str], flags: Flags
@@ -280,12 +275,13 @@ class Project:
         *,
         on_cluster: Callable[[ClusterTarget, OpenedCluster], A] | None = None,
         roles: bool = False,
+        cluster_roles: bool = False,
     ) -> tuple[dict[str, A], dict[str, RolecallError]]:
         """Ask all chosen hosts side by side; their answers, and the errors of the others.
 
         ``on_cluster`` is asked of those that are clusters; without it, that is an error of
         theirs. ``roles``: each host is opened with what the roles declare and what its probes
-        say.
+        say; ``cluster_roles``: each cluster.
 
         Raises:
             RolecallError: there is one host, and it could not be asked.
@@ -293,9 +289,14 @@ class Project:
         from rolecall.turns import SideBySide
 
         plans = self.host_plans(flags)
-        declared: Declare = self.declared(flags) if roles else lambda _: []
+        nothing: Declare = lambda _: []  # noqa: E731
+        everything = self.declared(flags) if roles or cluster_roles else nothing
+        what: dict[Kind, Declare] = {
+            "host": everything if roles else nothing,
+            "cluster": everything,
+        }
         cache = self.facts_cache()
-        asked = [_Asked(plan, question, on_cluster, declared, cache) for plan in plans]
+        asked = [_Asked(plan, question, on_cluster, what, cache) for plan in plans]
         said = dict(SideBySide(asked, flags.forks).run())
         answers: dict[str, A] = {}
         errors: dict[str, RolecallError] = {}
@@ -318,14 +319,14 @@ class _Asked(Generic[A]):
         plan: HostPlan,
         question: Callable[[Session, Opened], A],
         on_cluster: Callable[[ClusterTarget, OpenedCluster], A] | None,
-        declared: Declare,
+        what: Mapping[Kind, Declare],
         cache: FactsCache,
     ) -> None:
         self.name = plan.target.name
         self._plan = plan
         self._question = question
         self._on_cluster = on_cluster
-        self._declared = declared
+        self._what = what
         self._cache = cache
 
     def run(self) -> tuple[str, A | RolecallError]:
@@ -338,8 +339,10 @@ class _Asked(Generic[A]):
             if isinstance(target, ClusterTarget) and self._on_cluster:
                 from rolecall.cluster.run import open_cluster
 
-                return self.name, self._on_cluster(target, open_cluster(self._plan, self._declared))
-            with looking(self._plan, self._declared, self._cache) as (session, opened):
+                return self.name, self._on_cluster(
+                    target, open_cluster(self._plan, self._what["cluster"])
+                )
+            with looking(self._plan, self._what["host"], self._cache) as (session, opened):
                 return self.name, self._question(session, opened)
         except RolecallError as error:
             return self.name, error

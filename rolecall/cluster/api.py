@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rolecall.cluster.errors import not_served, refused
 from rolecall.cluster.kinds import Kinds, Place
@@ -22,6 +22,12 @@ PAGE = 500
 
 #: From so many objects of one kind on, they are listed instead of asked for one by one.
 MANY = 3
+
+#: The label of all that Rolecall manages.
+OURS = (MANAGED_BY, MANAGER)
+
+#: What one list is of: api version, kind and namespace.
+Family: TypeAlias = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -85,16 +91,16 @@ class Api:
     def read(self, questions: Sequence[Question]) -> list[Found]:
         """What the cluster says to each question: one parallel read.
 
-        Many objects of one kind and namespace are taken from a list of those that Rolecall
-        manages; what that lacks is asked for by name.
+        Many objects of one kind and namespace, and those of kinds that are selected from anyway,
+        are taken from a list of those that Rolecall manages; what that lacks is asked for by name.
 
         Raises:
             Forbidden: one of them may not be read.
             UnreachableError: the cluster does not answer.
         """
         unique = list(dict.fromkeys(questions))
-        lists = self._lists(unique)
-        direct = [one for one in unique if isinstance(one, Selection) or _family(one) not in lists]
+        lists = _lists(unique)
+        direct = [one for one in unique if not _is_listed(one, lists)]
         with ThreadPoolExecutor(POOL) as pool:
             asked: list[Question] = [*lists.values(), *direct]
             answers = dict(zip(asked, pool.map(self._one, asked), strict=True))
@@ -103,22 +109,13 @@ class Api:
                 things = answers[selection]
                 assert isinstance(things, tuple)
                 for thing in things:
-                    ref = Ref(*family[:2], thing["metadata"]["name"], family[2])
-                    found[ref] = thing
+                    found[Ref(*family[:2], thing["metadata"]["name"], family[2])] = thing
+            for one in unique:
+                if isinstance(one, Selection) and one not in found:
+                    found[one] = _selected(answers[lists[_family(one)]], one)
             missing = [one for one in unique if one not in found]
             found |= zip(missing, pool.map(self._one, missing), strict=True)
         return [found[one] for one in questions]
-
-    def _lists(self, questions: Iterable[Question]) -> dict[tuple[str, str, str], Selection]:
-        counts: dict[tuple[str, str, str], int] = {}
-        for question in questions:
-            if isinstance(question, Ref):
-                counts[_family(question)] = counts.get(_family(question), 0) + 1
-        return {
-            family: Selection(*family, ((MANAGED_BY, MANAGER),))
-            for family, count in counts.items()
-            if count >= MANY
-        }
 
     def _one(self, question: Question) -> Found:
         place = self._kinds.place(question)
@@ -308,8 +305,39 @@ class Api:
         return place.path(ref.api_version, ref.namespace, ref.name)
 
 
-def _family(ref: Ref) -> tuple[str, str, str]:
-    return ref.api_version, ref.kind, ref.namespace
+def _lists(questions: Iterable[Question]) -> dict[Family, Selection]:
+    """The lists that answer several questions, by what they are of."""
+    counts: dict[Family, int] = {}
+    selections: dict[Family, list[Selection]] = {}
+    for question in questions:
+        family = _family(question)
+        if isinstance(question, Ref):
+            counts[family] = counts.get(family, 0) + 1
+        elif OURS in question.labels:
+            selections.setdefault(family, []).append(question)
+    lists = {family: given[0] for family, given in selections.items() if len(given) == 1}
+    many = [family for family, count in counts.items() if count >= MANY]
+    many += [family for family, given in selections.items() if len(given) > 1]
+    return lists | {family: Selection(*family, (OURS,)) for family in many}
+
+
+def _is_listed(question: Question, lists: Mapping[Family, Selection]) -> bool:
+    """Whether one of the lists has the answer, as far as the objects have our labels."""
+    is_ours = isinstance(question, Ref) or OURS in question.labels
+    return is_ours and _family(question) in lists
+
+
+def _selected(things: Found, question: Selection) -> tuple[Object, ...]:
+    """Those of a list that have all labels of ``question``."""
+    assert isinstance(things, tuple)
+    wanted = set(question.labels)
+    return tuple(
+        thing for thing in things if wanted <= (thing["metadata"].get("labels") or {}).items()
+    )
+
+
+def _family(question: Question) -> Family:
+    return question.api_version, question.kind, question.namespace
 
 
 def _word(value: bool) -> str:

@@ -184,16 +184,22 @@ class _Comparison:
         else:
             yield from self._lost(("status",), mine)
 
+    def _at(self, path: tuple[Step, ...]) -> Any:
+        """The live value at a path."""
+        return _at({**self.live, path[0]: self._live_top(str(path[0]))}, path)
+
     def _live_top(self, name: str) -> Any:
         """A field at the top; what a Secret's stringData has become lies in its data."""
-        if name == "stringData" and is_secret(self.live):
+        if name == "stringData" and is_secret(self.desired):
             return {key: decoded(value) for key, value in (self.live.get("data") or {}).items()}
         return self.live.get(name, MISSING)
 
     def _value(
         self, path: tuple[Step, ...], desired: Any, live: Any, mine: Tree | None
     ) -> Iterator[FieldChange]:
-        if isinstance(desired, Mapping):
+        if isinstance(desired, (str, int, float)):
+            yield from self._scalar(path, desired, live, mine)
+        elif isinstance(desired, Mapping):
             if self._whole(path, desired, mine):
                 yield from self._atomic(path, desired, live, mine)
             elif desired:
@@ -202,14 +208,20 @@ class _Comparison:
                 yield from self._empty(path, desired, live, mine)
         elif isinstance(desired, list):
             yield from self._list(path, desired, live, mine)
-        elif mine is None or not self._kept(path, desired, live):
+        else:
+            yield from self._scalar(path, desired, live, mine)
+
+    def _scalar(
+        self, path: tuple[Step, ...], desired: Any, live: Any, mine: Tree | None
+    ) -> Iterator[FieldChange]:
+        if mine is None or not self._kept(path, desired, live):
             yield self._change(path, live, desired)
         elif mine:
             yield from self._gone(path, {}, mine)
 
     def _kept(self, path: tuple[Step, ...], desired: Any, live: Any) -> bool:
         """Whether the server, told this, keeps what it has; it drops what is empty."""
-        if self.same_manifest:
+        if self.same_manifest or (desired.__class__ is str and desired == live):
             return True
         if live is MISSING:
             return not desired
@@ -221,7 +233,7 @@ class _Comparison:
         """Whether null leaves what others have put into a list or a map."""
         if not self.shapes.sure(path):
             return bool(self._parts(path))
-        live = _at(self.live, path)
+        live = self._at(path)
         if isinstance(live, list):
             return bool(self.shapes.keys(path, live)) or self.shapes.is_set(path)
         return not self.shapes.atomic(path)
@@ -364,9 +376,9 @@ class _Comparison:
     ) -> Iterator[FieldChange]:
         """What we own at a map and the manifest no longer has."""
         for raw, tree in mine.items():
-            step = step_of(raw)
-            if raw != "." and raw not in skip and not (isinstance(step, str) and step in desired):
-                yield from self._lost((*path, step), tree)
+            kept = raw == "." or (raw.startswith("f:") and raw[2:] in desired)
+            if not kept and raw not in skip:
+                yield from self._lost((*path, step_of(raw)), tree)
 
     def _lost(self, path: tuple[Step, ...], mine: Tree) -> Iterator[FieldChange]:
         """A field that we own no longer: it goes, unless someone else owns it too."""
@@ -376,19 +388,22 @@ class _Comparison:
                 if raw != ".":
                     yield from self._lost((*path, step_of(raw)), tree)
         else:
-            live = _at(self.live, path)
+            live = self._at(path)
             yield self._change(path, live, live if others else MISSING)
 
     def _change(self, path: tuple[Step, ...], before: Any, after: Any) -> FieldChange:
         held = path
         if path[0] == "stringData" and is_secret(self.desired):
             held = ("data", *path[1:])
-        return FieldChange(
-            shown(path),
-            None if before is MISSING else text_of(before, path, self.desired),
-            None if after is MISSING else text_of(after, path, self.desired),
-            ", ".join(owners(self.others, held)),
-        )
+        was = None if before is MISSING else text_of(before, path, self.desired)
+        will = None if after is MISSING else text_of(after, path, self.desired)
+        if was is not None and was == will and not settled(after, before, path, self.shapes):
+            was = f"{was} ({_NOUNS.get(before.__class__, 'number')})"
+        return FieldChange(shown(path), was, will, ", ".join(owners(self.others, held)))
+
+
+#: What tells values apart that are written the same: "1" is a text or a number.
+_NOUNS = {str: "text", bool: "boolean", type(None): "null", list: "list", dict: "map"}
 
 
 def shown(path: Sequence[Step]) -> str:
@@ -449,9 +464,6 @@ def _known(item: Item, *indexes: Mapping[Any, Any]) -> Item:
 def _at(live: Object, path: Sequence[Step]) -> Any:
     """The live value at a path."""
     value: Any = live
-    if path[0] == "stringData" and is_secret(live):
-        found = (live.get("data") or {}).get(path[1] if len(path) > 1 else "", MISSING)
-        return found if found is MISSING else decoded(found)
     for step in path:
         if isinstance(step, str):
             value = value.get(step, MISSING) if isinstance(value, Mapping) else MISSING

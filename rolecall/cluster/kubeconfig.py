@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from rolecall.cluster.plain import plain
 from rolecall.errors import ConfigError, UnreachableError
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
 
 #: Connections that are kept open.
 POOL = 16
@@ -14,13 +20,19 @@ POOL = 16
 
 @dataclass(frozen=True)
 class Access:
-    """How to speak to a cluster: the official client's configuration, and the context's namespace.
+    """How to speak to a cluster, and the context's namespace.
 
-    ``configuration`` renews credentials that expire by itself.
+    Attributes:
+        headers: those that say who asks; credentials that expire are renewed by it.
+        pool: new connections.
+        configuration: the same as the official client has it.
     """
 
-    configuration: Any
+    server: str
     namespace: str
+    headers: Callable[[], Mapping[str, str]]
+    pool: Callable[[], PoolManager]
+    configuration: Callable[[], Any]
 
 
 def access(context: str, kubeconfig: str) -> Access:
@@ -30,6 +42,45 @@ def access(context: str, kubeconfig: str) -> Access:
         ConfigError: the file cannot be read, or has no such context.
         UnreachableError: the program that gives the credentials failed.
     """
+    if found := plain(context, kubeconfig):
+        return Access(
+            found.server,
+            found.namespace,
+            found.headers,
+            partial(found.pool, POOL),
+            lambda: _official(context, kubeconfig)[0],
+        )
+    configuration, namespace = _official(context, kubeconfig)
+    return Access(
+        str(configuration.host),
+        namespace,
+        partial(_headers, configuration),
+        partial(_pool, configuration),
+        lambda: configuration,
+    )
+
+
+def _headers(configuration: Any) -> dict[str, str]:
+    return {
+        one["key"]: one["value"]
+        for one in configuration.auth_settings().values()
+        if one["in"] == "header" and one["value"]
+    }
+
+
+def _pool(configuration: Any) -> PoolManager:
+    from kubernetes.client import ApiClient
+
+    if not configuration.verify_ssl:  # as the kubeconfig has it; kubectl does not complain either
+        import urllib3
+
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    pool: PoolManager = ApiClient(configuration).rest_client.pool_manager
+    return pool
+
+
+def _official(context: str, kubeconfig: str) -> tuple[Any, str]:
+    """The official client's configuration, and the context's namespace; raises as its caller."""
     from kubernetes import config as kubernetes_config
     from kubernetes.client import Configuration
 
@@ -61,7 +112,7 @@ def access(context: str, kubeconfig: str) -> Access:
             f"context {context} of {shown}: its credentials cannot be had: {_said(error)}",
             "log in again, or run the program of its exec section by hand",
         ) from error
-    return Access(configuration, str(named[context].get("namespace") or "default"))
+    return configuration, str(named[context].get("namespace") or "default")
 
 
 def _said(error: Exception) -> str:

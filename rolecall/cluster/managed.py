@@ -85,6 +85,7 @@ def item_value(raw: str) -> Any:
     return json.loads(raw[2:])
 
 
+@lru_cache(maxsize=4096)
 def step_of(raw: str) -> Step:
     """The step that a key of a tree is."""
     if raw.startswith("k:"):

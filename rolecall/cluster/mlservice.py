@@ -76,7 +76,11 @@ class Release:
 
 @dataclass(frozen=True)
 class MLServiceRollout(Rollout):
-    """Ready when its condition says so, and enough pods of every release are of this manifest."""
+    """Ready when its condition says so, and enough pods of every release are of this manifest.
+
+    Where the manifest marks no pods, nothing tells them from earlier ones: the condition alone
+    is believed.
+    """
 
     @cached_property
     def releases(self) -> tuple[Release, ...]:
@@ -99,6 +103,12 @@ class MLServiceRollout(Rollout):
             and len(_ready(release, many(answer))) >= release.replicas
             for release, answer in zip(self.releases, found[1:], strict=True)
         )
+
+    def progress(self, found: Sequence[Found]) -> str:
+        """How many replicas of this manifest are ready."""
+        if only(found[0]) is None:
+            return "no"
+        return f"{self._done(found[1:])} of {self._total} replicas ready"
 
     @cached_property
     def questions(self) -> tuple[Question, ...]:
@@ -127,11 +137,7 @@ class MLServiceRollout(Rollout):
             troubles += [trouble for one in newest for trouble in refusals(one, events)]
         used = claims(self.questions[rest:], found[rest:])
         seen = Parts(tuple(new), tuple(old), used, tuple(events)).report()
-        total = sum(release.replicas for release in self.releases)
-        done = sum(
-            min(len(_ready(release, many(answer))), release.replicas)
-            for release, answer in zip(self.releases, pods, strict=True)
-        )
+        total, done = self._total, self._done(pods)
         return RolloutState(
             self.is_ready(found[: count + 1]),
             done,
@@ -140,6 +146,16 @@ class MLServiceRollout(Rollout):
             (*seen.lines, *_lines(live)),
             (*troubles, *seen.troubles, *self._complaints(live, events)),
             seen.unready,
+        )
+
+    @property
+    def _total(self) -> int:
+        return sum(release.replicas for release in self.releases)
+
+    def _done(self, pods: Sequence[Found]) -> int:
+        return sum(
+            min(len(_ready(release, many(answer))), release.replicas)
+            for release, answer in zip(self.releases, pods, strict=True)
         )
 
     def _pods(self, api: str, kind: str, release: Release) -> Question:

@@ -74,6 +74,10 @@ class Rollout(ABC):
     def is_ready(self, found: Sequence[Found]) -> bool:
         """Whether all of it is there and nothing older serves, by the answers to the glance."""
 
+    @abstractmethod
+    def progress(self, found: Sequence[Found]) -> str:
+        """How far it is, in a few words, by the answers to the glance."""
+
     @property
     @abstractmethod
     def questions(self) -> tuple[Question, ...]:
@@ -133,6 +137,13 @@ class DeploymentRollout(Rollout):
         live = only(found[0])
         return live is not None and _is_current(live) and _is_complete(live)
 
+    def progress(self, found: Sequence[Found]) -> str:
+        """How many replicas are up to date and available."""
+        live = only(found[0])
+        if live is None or not _is_current(live):
+            return "no"
+        return _summary(live, _done(live), _wanted(live))
+
     @cached_property
     def questions(self) -> tuple[Question, ...]:
         """With its replica sets, pods and volume claims."""
@@ -166,7 +177,7 @@ class DeploymentRollout(Rollout):
         old = [pod for pod in pods if pod not in new]
         used = claims(self.questions[3:], found[3:])
         seen = Parts(tuple(new), tuple(old), used, tuple(events)).report()
-        done = min(_count(live, "updatedReplicas"), _count(live, "availableReplicas"), total)
+        done = _done(live)
         return RolloutState(
             _is_complete(live),
             done,
@@ -274,6 +285,11 @@ def _wanted(live: Object) -> int:
     return 1 if replicas is None else int(replicas)
 
 
+def _done(live: Object) -> int:
+    up = min(_count(live, "updatedReplicas"), _count(live, "availableReplicas"))
+    return min(up, _wanted(live))
+
+
 def _is_current(live: Object) -> bool:
     generation = live["metadata"].get("generation", 0)
     return int(status(live).get("observedGeneration") or 0) >= int(generation)
@@ -340,7 +356,7 @@ def _of_controller(live: Object, ref: Ref) -> list[Trouble]:
                 str(ref),
                 f"nothing has come forward for {seconds} s: {message}",
                 "give it longer with progressDeadlineSeconds, if it only needs longer",
-                "none",
+                "little",  # it may have been mended since
             )
         ]
     return []

@@ -28,10 +28,9 @@ from rolecall.events import (
     TextDiff,
 )
 from rolecall.facts import Facts
-from rolecall.loop.converge import mask
 from rolecall.loop.plan import Prediction, Step, first_refusal, not_begun, predict
 from rolecall.progress import parse_progress
-from rolecall.resource import Call, Change, Observed, Refuse, Skip, diff, overlap
+from rolecall.resource import Call, Change, Observed, Refuse, Skip, diff, mask, overlap
 from rolecall.role import Host
 from rolecall.run import Declare, HostPlan, Options
 from rolecall.settings import Settings
@@ -215,7 +214,7 @@ class ClusterRun:
                     "failed", before.changes, answer.message, answer.hint
                 )
             elif self._options.diff and answer and not step.resource.secret:
-                self._emit(TextDiff(self._name, step.resource.id, step.resource.id, answer))
+                self._emit(TextDiff(self._name, step.resource.id, str(_resource(step).name), answer))
         return refused
 
     def _report(self, steps: Sequence[Step], predictions: Mapping[int, Prediction]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rolecall.cluster.managed import Step
+from rolecall.cluster.managed import Item, Step
 from rolecall.cluster.quantity import same_quantity
 from rolecall.cluster.shapes import Shapes, fields
 
@@ -108,6 +108,8 @@ def settled(desired: Any, live: Any, path: Sequence[Step], shapes: Shapes) -> bo
     """
     if live is MISSING:
         return False
+    if desired.__class__ is str and desired == live:
+        return True
     builtin = shapes.sure(path)
     if isinstance(desired, Mapping) and isinstance(live, Mapping):
         return all(
@@ -139,7 +141,9 @@ def filled_in(name: str, live: Any, *, builtin: bool) -> bool:
 
 def _rewritten(desired: Any, live: Any, path: Sequence[Step], kind: str) -> bool:
     holder, name = fields(path)
-    if desired is None or (name == "targetPort" and not desired):
+    if name == "targetPort" and not desired and isinstance(path[-2], Item):
+        return bool(dict(path[-2].key).get("port") == live)
+    if desired is None:
         # Whatever the server has chosen. Only it knows whether it would choose it again.
         return holder not in _FREE or not live
     if not desired and not isinstance(desired, Mapping):

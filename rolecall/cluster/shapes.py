@@ -146,6 +146,8 @@ class Shapes:
             name == "secrets" and len(path) > 1
         ):
             found = ()
+        if not all(isinstance(item, Mapping) for item in items):
+            return ()  # no server takes that
         return found if found and (self.sure(path) or _have(items, found)) else ()
 
     def is_set(self, path: Sequence[Step]) -> bool:
@@ -203,14 +205,23 @@ class Shapes:
 
 def fields(path: Sequence[Step]) -> tuple[str, str]:
     """The last two names of fields in a path, without the items between."""
-    names = [step for step in path if isinstance(step, str)]
-    return (names[-2] if len(names) > 1 else ""), names[-1]
+    name = ""
+    for step in reversed(path):
+        if isinstance(step, str):
+            if name:
+                return step, name
+            name = step
+    return "", name
 
 
 def item_of(value: Any, keys: Sequence[str]) -> Item:
     """Which item of a list it is, by its keys; those that a server fills in are filled in."""
     found = [(key, value.get(key, KEY_DEFAULTS.get(key))) for key in keys]
-    return Item(key=tuple(sorted((key, name) for key, name in found if name is not None)))
+    return Item(key=tuple(sorted((key, name) for key, name in found if _plain(name))))
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, (str, int, float))
 
 
 def _have(items: Sequence[Any], keys: Sequence[str]) -> bool:

@@ -21,25 +21,31 @@ def unified(before: Object | None, after: Object | None) -> tuple[str, ...]:
 
     Without the status and what the server keeps for itself; values of a Secret are digests.
     """
+    secret = any(thing is not None and is_secret(thing) for thing in (before, after))
     lines = difflib.unified_diff(
-        _lines(before), _lines(after), fromfile="live", tofile="desired", lineterm="", n=3
+        _lines(before, secret),
+        _lines(after, secret),
+        fromfile="live",
+        tofile="desired",
+        lineterm="",
+        n=3,
     )
     return tuple(lines)
 
 
-def _lines(thing: Object | None) -> list[str]:
+def _lines(thing: Object | None, secret: bool) -> list[str]:
     if thing is None:
         return []
     import yaml
 
     text = yaml.dump(
-        _shown(thing), Dumper=_dumper(), sort_keys=True, width=10_000, allow_unicode=True
+        _shown(thing, secret), Dumper=_dumper(), sort_keys=True, width=10_000, allow_unicode=True
     )
     return str(text).splitlines()
 
 
-def _shown(thing: Object) -> dict[str, Any]:
-    plain = masked(thing) if is_secret(thing) else dict(thing)
+def _shown(thing: Object, secret: bool) -> dict[str, Any]:
+    plain = masked(thing) if secret else dict(thing)
     plain.pop("status", None)
     metadata = plain.get("metadata")
     if isinstance(metadata, Mapping):

@@ -1,4 +1,4 @@
-"""Requests to an API server, over the official client's transport."""
+"""Requests to an API server."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -38,26 +39,22 @@ class Wire:
     """One API server, with its connections kept open; threads share it."""
 
     def __init__(self, access: Access, context: str) -> None:
-        from kubernetes.client import ApiClient
-
-        if not access.configuration.verify_ssl:  # as the kubeconfig has it; once is enough
-            import urllib3
-
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self.configuration = access.configuration
-        self.server = str(access.configuration.host)
+        self.server = access.server
+        self._access = access
         self._context = context
-        self._pool = ApiClient(access.configuration).rest_client.pool_manager
+        self._pool = access.pool()
         self._credentials = threading.Lock()
 
     def headers(self) -> dict[str, str]:
         """Those of every request; credentials that have expired are renewed here."""
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
         with self._credentials:
-            for one in self.configuration.auth_settings().values():
-                if one["in"] == "header" and one["value"]:
-                    headers[one["key"]] = one["value"]
-        return headers
+            return {**headers, **self._access.headers()}
+
+    @cached_property
+    def configuration(self) -> Any:
+        """The official client's, for what only that can do."""
+        return self._access.configuration()
 
     def request(
         self,

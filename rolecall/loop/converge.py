@@ -13,7 +13,7 @@ from rolecall.loop.answers import Answers, Part, parts
 from rolecall.loop.plan import Step, probe_trouble
 from rolecall.loop.scripts import Batch, Dialect, Numbered, apply_batch, definitions, probe_batch
 from rolecall.progress import parse_progress
-from rolecall.resource import Call, Change, Observed, Refuse, diff, overlap
+from rolecall.resource import Call, Change, Observed, Refuse, diff, mask, overlap
 from rolecall.session import Frame, Session
 
 Emit = Callable[[Event], None]
@@ -311,14 +311,6 @@ class Convergence:
                 self._host, step.role, step.resource.id, outcome, changes, reason, hint, seconds
             )
         )
-
-
-def mask(changes: Sequence[Change]) -> tuple[Change, ...]:
-    """The changes of a secret resource: which fields, never their values."""
-    return tuple(
-        Change(change.field, None if change.before is None else "********", "********")
-        for change in changes
-    )
 
 
 def _why_failed(

@@ -12,6 +12,7 @@ from rolecall.cluster.resource import ClusterResource, Look
 from rolecall.cluster.target import ClusterTarget, cluster_of
 from rolecall.errors import RolecallError
 from rolecall.resource import Apply, Call, Observed
+from rolecall.resources.cluster_object import WORKLOADS
 from rolecall.targets import Target
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def delete(cluster: ClusterTarget, ref: Ref) -> None:
     Raises:
         RolecallError: it was still there after :data:`PATIENCE`.
     """
-    cluster.api.delete(ref, foreground=True)
+    cluster.api.delete(ref, foreground=ref.kind in WORKLOADS)
     deadline = time.monotonic() + PATIENCE
     while cluster.api.read([ref])[0] and not cluster.interrupted:
         if time.monotonic() > deadline:

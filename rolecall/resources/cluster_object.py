@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -66,7 +66,7 @@ class ClusterObject(ClusterResource):
 
     def desired(self) -> Mapping[str, str]:
         """That it exists, with every field of the manifest and no other of ours."""
-        return {"exists": "yes", **self._fields, BESIDES: ""}
+        return self._desired
 
     def apply(self, observed: Observed) -> Apply:
         """Apply the manifest."""
@@ -99,17 +99,19 @@ class ClusterObject(ClusterResource):
         return self.reads()
 
     @cached_property
-    def _fields(self) -> Mapping[str, str]:
-        changes = compare(self.manifest, None)
-        return {change.path: change.after or "" for change in changes}
+    def _desired(self) -> _Desired:
+        return _Desired(self.manifest)
 
     def _answer(self, found: Sequence[Found]) -> Observed:
         live = found[0]
         if live is None or isinstance(live, tuple):
             return Observed.of({"exists": "no"})
-        fields = {"exists": "yes", **self._fields}
+        changes = compare(self.manifest, live)
+        if not changes:
+            return Observed("exists=yes", self._desired)
+        fields = dict(self._desired)
         besides: list[str] = []
-        for change in compare(self.manifest, live):
+        for change in changes:
             if change.path not in fields:
                 besides.append(f"{change.path} {change.before} → {change.after or 'nothing'}")
             elif (before := _seen(change)) is None:
@@ -119,8 +121,37 @@ class ClusterObject(ClusterResource):
         return Observed.of({**fields, BESIDES: "; ".join(besides)})
 
 
+class _Desired(Mapping[str, str]):
+    """That a manifest's object exists, and its fields, which are told when they are asked for.
+
+    Mostly nobody asks: what is as it should be answers with this very mapping.
+    """
+
+    def __init__(self, manifest: Object) -> None:
+        self._manifest = manifest
+
+    @cached_property
+    def _fields(self) -> Mapping[str, str]:
+        changes = compare(self._manifest, None)
+        return {change.path: change.after or "" for change in changes}
+
+    def __getitem__(self, name: str) -> str:
+        if name == "exists":
+            return "yes"
+        return "" if name == BESIDES else self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield "exists"
+        yield from self._fields
+        yield BESIDES
+
+    def __len__(self) -> int:
+        return len(self._fields) + 2
+
+
 def _seen(change: FieldChange) -> str | None:
     """What the field is now, and whose, where it is not Rolecall's."""
     if not change.owner:
-        return change.before
+        same = change.before is not None and change.before == change.after
+        return f"{change.before} (set by nobody)" if same else change.before
     return f"{'nothing' if change.before is None else change.before} (set by {change.owner})"

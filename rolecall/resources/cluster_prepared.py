@@ -82,10 +82,11 @@ class ClusterPrepared(ClusterResource):
         job = Ref.of(self.job)
         pods = Ref("v1", "Pod", "", job.namespace)
         return (
-            *(Right.on(verb, job) for verb in ("create", "patch", "delete")),
+            *(Right.on(verb, job) for verb in ("get", "create", "patch", "delete")),
             Right.on("list", pods),
+            Right.on("list", Ref("v1", "Event", "", job.namespace)),
             Right.on("get", pods, "log"),
-            Right.on("patch", self.claim),
+            *(Right.on(verb, self.claim) for verb in ("get", "patch")),
         )
 
     def reads(self) -> frozenset[str]:

@@ -64,13 +64,15 @@ class ClusterReady(ClusterResource):
         """To see what it is made of, what is reported of it, and what its containers print."""
         from rolecall.cluster.api import Right
 
-        lists = [one for one in self._rollout.questions if isinstance(one, Selection)]
-        kinds = {(one.api_version, one.kind): one for one in [*lists, self._rollout.events]}
-        pods = Ref("v1", "Pod", "", self._rollout.ref.namespace)
-        return (
-            *(Right.on("list", Ref(*kind, "", pods.namespace)) for kind in kinds),
-            Right.on("get", pods, "log"),
-        )
+        asked = [*self._rollout.questions, self._rollout.events]
+        rights = [
+            Right.on("list", Ref(one.api_version, one.kind, "", one.namespace))
+            if isinstance(one, Selection)
+            else Right.on("get", one)
+            for one in asked
+        ]
+        log = Right.on("get", Ref("v1", "Pod", "", self._rollout.ref.namespace), "log")
+        return tuple(dict.fromkeys([*rights, log]))
 
     def reads(self) -> frozenset[str]:
         """The workload."""
@@ -86,4 +88,6 @@ class ClusterReady(ClusterResource):
         return rollout_of(self.manifest)
 
     def _answer(self, found: Sequence[Found]) -> Observed:
-        return Observed.of({"ready": "yes" if self._rollout.is_ready(found) else "no"})
+        if self._rollout.is_ready(found):
+            return Observed.of({"ready": "yes"})
+        return Observed.of({"ready": self._rollout.progress(found)})

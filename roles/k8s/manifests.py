@@ -37,11 +37,15 @@ class Manifests:
     prepare: Object | None = None
     others: tuple[Object, ...] = ()
 
-    def all(self) -> Iterator[Object]:
-        """Every object, in that order: what others rely on comes first."""
+    def supplies(self) -> Iterator[Object]:
+        """What runs nothing: it is there before the Job and the workload."""
         yield from self.secrets
         yield from (one for one in (self.config, self.prepare_config, self.volume) if one)
         yield from self.others
+
+    def all(self) -> Iterator[Object]:
+        """Every object, in that order: what others rely on comes first."""
+        yield from self.supplies()
         yield from (one for one in (self.prepare,) if one)
         yield from self.workload
 

@@ -81,7 +81,8 @@ def _note(secret: Object) -> str:
     return (
         f"{HEADER}\n"
         f"The pods need the Secret {name}, of type {secret['type']}. Its values are not written\n"
-        "to files. ./inv deploy makes it; by hand, with each value in a file for you alone:\n"
+        "to files. ./inv deploy makes it; by hand, with each value in a file that you alone can\n"
+        "read and that has no line end behind it:\n"
         f"\n    {command}\n"
     )
 

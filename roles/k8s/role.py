@@ -45,9 +45,8 @@ _PULL = 1200
 def k8s(host: Host, settings: K8s) -> Iterator[Resource]:
     """Fill the volume, run the pods, wait until they serve, and clear away what they replace."""
     wanted, namespace = manifests(host), host.fact("k8s_namespace")
-    for thing in wanted.all():
-        if thing["kind"] not in WORKLOADS:
-            yield ClusterObject(thing, secret=thing["kind"] == "Secret")
+    for thing in wanted.supplies():
+        yield ClusterObject(thing, secret=thing["kind"] == "Secret")
     if wanted.prepare:
         yield _prepared(wanted, wanted.prepare, settings, namespace)
     yield from (ClusterObject(thing) for thing in wanted.workload)

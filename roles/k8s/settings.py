@@ -110,7 +110,8 @@ class Volume(Settings):
     """How it may be mounted. Pods on several nodes need ReadWriteMany."""
 
     existing: bool = False
-    """The claim is somebody else's: it is used, and never made, changed or removed."""
+    """The claim is somebody else's: it is used, and never made, changed or removed. Say its
+    ``access_modes`` here all the same."""
 
     one_node: bool | None = None
     """Keep all pods that mount it on one node. ``null``: where it can be mounted on one only."""

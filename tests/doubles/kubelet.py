@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -26,12 +25,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from kubernetes.client import ApiClient, CoordinationV1Api, CoreV1Api
 from kubernetes.client.exceptions import ApiException
+
+from tests.rig.kubernetes.certificates import Pair
 
 #: Seconds between two looks at its pods, and between two heartbeats.
 LOOK, HEARTBEAT = 0.2, 5.0
@@ -46,12 +46,12 @@ class Log:
 
 
 class Kubelet:
-    """A node called ``name``, from ``with`` to its end.
+    """A node called ``name``, from ``with`` to its end. ``pair`` is the certificate of its server.
 
     Only pods with the node selector and the toleration of :attr:`place` come to it.
     """
 
-    def __init__(self, client: ApiClient, name: str, directory: Path, **capacity: str) -> None:
+    def __init__(self, client: ApiClient, name: str, pair: Pair, **capacity: str) -> None:
         self.name = name
         self.logs: dict[tuple[str, str, bool], Log] = {}
         #: How often each log was asked for.
@@ -59,7 +59,7 @@ class Kubelet:
         self._core = CoreV1Api(client)
         self._leases = CoordinationV1Api(client)
         self._capacity = {"cpu": "8", "memory": "64Gi", "pods": "110", **capacity}
-        self._directory = directory
+        self._pair = pair
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -74,7 +74,7 @@ class Kubelet:
     def __enter__(self) -> Kubelet:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*_certificate(self._directory))
+        context.load_cert_chain(self._pair.certificate, self._pair.key)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self._register()
@@ -272,20 +272,6 @@ def _lines(log: Log, query: Mapping[str, list[str]]) -> Iterator[str]:
         if over or not follow:
             return
         log.over.wait(0.05)
-
-
-def _certificate(directory: Path) -> tuple[Path, Path]:
-    certificate, key = directory / "kubelet.crt", directory / "kubelet.key"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
-            *("-subj", "/CN=double-of-a-kubelet", "-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-    return certificate, key
 
 
 def _now() -> str:

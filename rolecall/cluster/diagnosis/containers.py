@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rolecall.cluster.diagnosis import images
 from rolecall.cluster.diagnosis.crashes import crash_trouble, missing_command
 from rolecall.cluster.diagnosis.objects import latest, one_line, said
+from rolecall.cluster.diagnosis.objects import name as _name
 from rolecall.cluster.diagnosis.trouble import LogsOf, Trouble
 from rolecall.cluster.objects import Object
 
@@ -26,6 +28,10 @@ START = frozenset(
 
 #: How the API calls the probes, by the name that the kubelet has for each.
 PROBES = {"Startup": "startupProbe", "Readiness": "readinessProbe", "Liveness": "livenessProbe"}
+
+#: Knative's proxy asks the user's container, and is not ready before it is
+#: (knative/serving, pkg/reconciler/revision/resources: QueueContainerName, UserContainerName).
+SPEAKERS = {"queue-proxy": "user-container"}
 
 _UNHEALTHY = re.compile(r"(Startup|Readiness|Liveness) probe (?:failed|errored[^:]*): ?(.*)")
 _KILLED = re.compile(r"failed (startup|liveness) probe", re.IGNORECASE)
@@ -47,12 +53,12 @@ def container_report(
     waiting = state.get("waiting") or {}
     reason = str(waiting.get("reason") or "")
     if reason in images.REASONS:
-        return _said(images.image_trouble(name, str(spec.get("image")), waiting, own))
+        return _said(images.image_trouble(_name(pod), name, str(spec.get("image")), waiting, own))
     if reason in CONFIG:
         return _said(_config_trouble(name, waiting))
     if reason in START:
         return _said(_start_trouble(name, waiting))
-    crashed = crash_trouble(str(pod["metadata"]["name"]), spec, status, _probe_kill(spec, own))
+    crashed = crash_trouble(_name(pod), spec, status, _probe_kill(spec, own))
     if "running" in state:
         return _running(pod, spec, status, own, crashed)
     if crashed and ("terminated" in state or reason == "CrashLoopBackOff"):
@@ -82,8 +88,8 @@ def _running(
     answer = _answer(spec, events)
     name = str(spec["name"])
     doing = f"container {name} runs" + (f"; {answer}" if answer else ", and is not ready yet")
-    if crashed:
-        return f"{doing}; before, {crashed.what}", crashed
+    if crashed:  # it runs again, and may have been mended
+        return f"{doing}; before, {crashed.what}", replace(crashed, hope="full")
     if not answer:
         return doing, None
     return doing, Trouble(
@@ -92,8 +98,13 @@ def _running(
         f"container {name} runs, but {answer}",
         "its last lines say what it is doing",
         "full",
-        LogsOf(str(pod["metadata"]["name"]), name),
+        LogsOf(_name(pod), speaker(name)),
     )
+
+
+def speaker(container: str) -> str:
+    """The container whose lines say what another one waits for."""
+    return SPEAKERS.get(container, container)
 
 
 def _concerns(event: Object, container: str) -> bool:

@@ -51,6 +51,8 @@ def crash_trouble(
         what += f"; it has been started {restarts + 1} times"
     if words := one_line(str(ended.get("message") or "")):
         what += f": {words[-300:]}"
+    if restarts and not now:
+        hint += f"; once that is mended, kubectl delete pod {pod} has it tried again at once"
     return Trouble(
         "out of memory" if out_of_memory else "probe" if probe else "crash",
         f"container {container}",

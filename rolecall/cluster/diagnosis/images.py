@@ -86,7 +86,7 @@ _RPC = re.compile(r"rpc error: code = \w+ desc = ")
 
 
 def image_trouble(
-    container: str, image: str, waiting: Mapping[str, Any], events: Sequence[Object]
+    pod: str, container: str, image: str, waiting: Mapping[str, Any], events: Sequence[Object]
 ) -> Trouble:
     """Why a container waits for its image. ``events`` are its pod's, the latest first."""
     reason = str(waiting["reason"])
@@ -94,6 +94,8 @@ def image_trouble(
     means, hint, hope = _cause(f"{reason} {words}")
     because = f": {means}" if means else ""
     quoted = f" ({words})" if words else f" ({reason})"
+    if reason == "ImagePullBackOff":
+        hint += f"; then kubectl delete pod {pod} has it tried again at once"
     return Trouble(
         "image",
         f"container {container}",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rolecall.cluster.diagnosis.containers import container_report
+from rolecall.cluster.diagnosis.containers import container_report, speaker
 from rolecall.cluster.diagnosis.objects import condition, events_of, latest, name, said, status
 from rolecall.cluster.diagnosis.scheduling import scheduling_trouble
 from rolecall.cluster.diagnosis.trouble import LogsOf, Trouble
@@ -83,7 +83,7 @@ def unready(pod: Object) -> LogsOf | None:
     for _, container in _statuses(pod):
         state = container.get("state") or {}
         if "running" in state and not container.get("ready"):
-            return LogsOf(name(pod), str(container["name"]))
+            return LogsOf(name(pod), speaker(str(container["name"])))
         if (container.get("lastState") or {}).get("terminated") and not container.get("ready"):
             return LogsOf(name(pod), str(container["name"]), previous=True)
     return None

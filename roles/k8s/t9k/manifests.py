@@ -149,7 +149,12 @@ def _template(settings: K8s, make: Maker, runtime: Object, prepared: str) -> dic
     metadata: dict[str, Any] = {}
     if settings.t9k.marks:
         marks = {RUNTIME: digest(runtime["spec"]), PREPARED: prepared}
-        labels = {**make.all_labels(SERVER), pods.VOLUME_LABEL: pods.claim(settings)}
+        # Not that Rolecall manages them: the platform's own objects inherit these labels.
+        labels = {
+            **make.labels,
+            **make.selector(SERVER),
+            pods.VOLUME_LABEL: pods.claim(settings),
+        }
         metadata = {"labels": labels, "annotations": {**make.annotations, **marks}}
     return given({"metadata": metadata, "spec": spec})
 

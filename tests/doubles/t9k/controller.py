@@ -96,9 +96,11 @@ class Controller:
         except RejectedError as error:
             rejected = error.reason, str(error)
         except ApiException as error:
-            if error.status not in (400, 422):
+            said = str(json.loads(error.body)["message"])
+            # What is no PodSpec at all, a server-side apply answers with 500.
+            if error.status not in (400, 422) and "typed patch" not in said:
                 raise
-            rejected = "InvalidTemplate", str(json.loads(error.body)["message"])
+            rejected = "InvalidTemplate", said
         self._report(service, rejected)
 
     def _make(self, service: Mapping[str, Any], runtimes: Mapping[str, Any]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from kubernetes.client import ApiClient, CoreV1Api
 
 from rolecall.cluster.api import Api
 from rolecall.cluster.target import ClusterTarget
+from tests.rig.kubernetes.cluster import CONTEXT, Cluster
 
 
 @dataclass
@@ -57,22 +58,71 @@ class Space:
 
 
 @contextmanager
-def space(kubeconfig: Path, context: str, cache: Path) -> Iterator[Space]:
-    """A namespace with pods' default account, gone afterwards."""
+def space(cluster: Cluster, cache: Path) -> Iterator[Space]:
+    """A namespace of a cluster whose controllers and scheduler run, gone afterwards."""
     from kubernetes.config import new_client_from_config
 
-    client = new_client_from_config(str(kubeconfig), context)
-    core = CoreV1Api(client)
-    name = f"t-{uuid.uuid4().hex[:10]}"
-    core.create_namespace({"metadata": {"name": name}})
-    until = time.monotonic() + 30
-    while not core.list_namespaced_service_account(name).items:  # pods need it
-        assert time.monotonic() < until, "is the controller manager running?"
-        time.sleep(0.05)
+    with cluster.controllers().namespace() as name:
+        client = new_client_from_config(str(cluster.kubeconfig), CONTEXT)
+        yield Space(client, Api(CONTEXT, str(cluster.kubeconfig), name, cache), name)
+
+
+class Relay:
+    """Carries connections to the API server, until it is cut."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._to = host, port
+        self._open: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._is_cut = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """End every connection, and every new one at once."""
+        self._is_cut = True
+        for one in self._open:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def heal(self) -> None:
+        self._is_cut = False
+
+    def close(self) -> None:
+        self.cut()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                if self._is_cut:
+                    near.close()
+                    continue
+                far = socket.create_connection(self._to)
+                self._open += [near, far]
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=_carry, args=pair, daemon=True).start()
+
+
+def _carry(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def relayed(cluster: Cluster, directory: Path) -> Iterator[tuple[Relay, Path]]:
+    """A relay to the cluster, and a kubeconfig that goes through it."""
+    relay = Relay(cluster.plane.address, cluster.plane.port)
+    path = directory / "relayed.yaml"
+    direct = cluster.kubeconfig.read_text()
+    path.write_text(direct.replace(cluster.server, f"https://127.0.0.1:{relay.port}"))
     try:
-        yield Space(client, Api(context, str(kubeconfig), name, cache), name)
+        yield relay, path
     finally:
-        core.delete_namespace(name, grace_period_seconds=0)
+        relay.close()
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from rolecall.errors import RolecallError
 from tests.doubles.kubelet import Kubelet
 from tests.doubles.t9k.controller import Controller, install
 from tests.integration.cluster.space import Space, space, waiting
+from tests.rig.kubernetes.cluster import Cluster
 
 API = "tensorstack.dev/v1beta1"
 READY = {"ready": True, "started": True, "state": {"running": {}}}
@@ -28,8 +29,8 @@ MARK = "rolecall.dev/runtime"
 
 
 @pytest.fixture
-def here(cluster: Any, tmp_path: Path) -> Iterator[Space]:
-    with space(cluster.kubeconfig, cluster.context, tmp_path / "cache") as made:
+def here(cluster: Cluster, tmp_path: Path) -> Iterator[Space]:
+    with space(cluster, tmp_path / "cache") as made:
         install(made.client)
         with Controller(made.client, made.namespace) as controller:
             yield made
@@ -37,9 +38,10 @@ def here(cluster: Any, tmp_path: Path) -> Iterator[Space]:
 
 
 @pytest.fixture
-def node(here: Space, tmp_path: Path) -> Iterator[Kubelet]:
+def node(here: Space, cluster: Cluster) -> Iterator[Kubelet]:
     name = f"double-{uuid.uuid4().hex[:8]}"
-    with Kubelet(here.client, name, tmp_path, **{"nvidia.com/gpu": "4"}) as made:
+    pair = cluster.plane.issuer.issue(name, hosts=["127.0.0.1"])
+    with Kubelet(here.client, name, pair, **{"nvidia.com/gpu": "4"}) as made:
         yield made
 
 

@@ -9,20 +9,23 @@ import copy
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rolecall.cluster.api import Api
 from rolecall.cluster.follow import follow_job
 from rolecall.cluster.objects import Ref
 from rolecall.cluster.rollout import rollout_of
 from rolecall.cluster.waiting import wait
 from rolecall.errors import RolecallError
-from rolecall.resource import Call
+from rolecall.resource import Call, Observed
 from rolecall.resources.cluster_ready import ClusterReady
 from tests.doubles.kubelet import Kubelet
-from tests.integration.cluster.space import Space, space, waiting
+from tests.integration.cluster.space import Space, relayed, space, waiting
+from tests.rig.kubernetes.cluster import CONTEXT, Cluster
 from tests.unit.cluster import states
 
 IMAGE = states.IMAGE
@@ -30,15 +33,16 @@ READY = {"ready": True, "started": True, "state": {"running": {}}}
 
 
 @pytest.fixture
-def here(cluster: Any, tmp_path: Path) -> Iterator[Space]:
-    with space(cluster.kubeconfig, cluster.context, tmp_path / "cache") as made:
+def here(cluster: Cluster, tmp_path: Path) -> Iterator[Space]:
+    with space(cluster, tmp_path / "cache") as made:
         yield made
 
 
 @pytest.fixture
-def node(here: Space, tmp_path: Path) -> Iterator[Kubelet]:
+def node(here: Space, cluster: Cluster) -> Iterator[Kubelet]:
     name = f"double-{uuid.uuid4().hex[:8]}"
-    with Kubelet(here.client, name, tmp_path, **{"nvidia.com/gpu": "1"}) as made:
+    pair = cluster.plane.issuer.issue(name, hosts=["127.0.0.1"])
+    with Kubelet(here.client, name, pair, **{"nvidia.com/gpu": "1"}) as made:
         yield made
 
 
@@ -172,7 +176,7 @@ def test_a_rollout_without_progress_is_over_at_its_own_deadline(here: Space, nod
     here.api.apply(made)
     node.says(here.namespace, node.pod(here.namespace), {"state": {"running": {}}}, phase="Running")
     with pytest.raises(RolecallError, match="nothing has come forward for 3 s") as error:
-        wait(here.target, rollout_of(made), timeout=40)
+        wait(here.target, rollout_of(made), timeout=40, patience=1)
     assert "progressDeadlineSeconds" in error.value.hint
 
 
@@ -186,8 +190,10 @@ def test_a_rollout_is_told_step_by_step_and_ends_when_it_is_ready(
     here.api.apply(made)
     ready = ClusterReady(made, timeout=40)
     look = ready.look()
-    assert look.answer(here.api.read(look.questions)).get("ready") == "no"
-    apply = ready.apply(look.answer(here.api.read(look.questions)))
+    observed = look.answer(here.api.read(look.questions))
+    assert observed.get("ready") in ("no", "0 of 1 replicas ready")
+    assert here.api.missing(ready.rights(observed)) == []
+    apply = ready.apply(observed)
     assert isinstance(apply, Call)
     with waiting(lambda: apply.run(here.target)) as waits:  # type: ignore[arg-type]
         pod = node.pod(here.namespace)
@@ -278,6 +284,38 @@ def test_a_container_that_ends_again_and_again_is_shown_with_its_last_lines(
     )
 
 
+def test_the_rights_that_it_names_are_enough_and_a_missing_one_is_said(
+    here: Space, node: Kubelet, cluster: Cluster, tmp_path: Path
+) -> None:
+    def rule(group: str, resource: str, verb: str) -> dict[str, Any]:
+        return {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
+
+    rules = [
+        rule("apps", "deployments", "get"),
+        rule("apps", "replicasets", "list"),
+        rule("", "pods", "list"),
+        rule("", "pods/log", "get"),
+        rule("", "events", "list"),
+    ]
+    waiter = cluster.user("waiter", rules, here.namespace)
+    blind = cluster.user("blind", rules[:-1], here.namespace)
+    made = deployment(here, node)
+    here.api.apply(made)
+    ready = ClusterReady(made, timeout=40)
+    rights = ready.rights(Observed.of({}))
+    lacking = Api("blind", str(blind), here.namespace, tmp_path / "blind")
+    assert list(map(str, lacking.missing(rights))) == [f"list event in namespace {here.namespace}"]
+    api = Api("waiter", str(waiter), here.namespace, tmp_path / "waiter")
+    assert api.missing(rights) == []
+    pod = node.pod(here.namespace)
+    node.log(pod, previous=True).lines.append("the last words")
+    last = {"terminated": {**states.ended(1)["terminated"], "containerID": "containerd://1"}}
+    crashed = states.waiting("CrashLoopBackOff", restartCount=3, lastState=last)
+    node.says(here.namespace, pod, crashed, phase="Running")
+    with pytest.raises(RolecallError, match="the last words"):
+        wait(replace(here.target, api=api), rollout_of(made), timeout=40)
+
+
 def test_too_long_says_where_it_is_and_what_it_was_doing(here: Space, node: Kubelet) -> None:
     made = deployment(here, node)
     here.api.apply(made)
@@ -309,6 +347,24 @@ def test_an_interrupt_ends_the_waiting_and_not_the_rollout(here: Space, node: Ku
     node.says(here.namespace, node.pod(here.namespace), READY, phase="Running")
     here.stop.clear()
     wait(here.target, rollout_of(made), timeout=30)
+
+
+def test_an_api_server_that_is_away_for_a_while_is_waited_for(
+    here: Space, node: Kubelet, cluster: Cluster, tmp_path: Path
+) -> None:
+    made = deployment(here, node)
+    here.api.apply(made)
+    with relayed(cluster, tmp_path) as (relay, kubeconfig):
+        api = Api(CONTEXT, str(kubeconfig), here.namespace, tmp_path / "relayed")
+        target = replace(here.target, api=api)
+        with waiting(lambda: wait(target, rollout_of(made), timeout=60)) as waits:
+            here.heard("0 of 1 replicas ready")
+            relay.cut()
+            here.heard("waiting for the cluster's API: ")
+            node.says(here.namespace, node.pod(here.namespace), READY, phase="Running")
+            relay.heal()
+        assert waits.error is None
+    assert here.heard("1 of 1 replicas ready")
 
 
 # Jobs

@@ -23,7 +23,7 @@ PROGRAM = '#!/bin/sh\nprintf "%s\\n" "${0##*/}" "$@"\nexit 7\n'
 _FILES = {
     "opt/tritonserver/bin/tritonserver": PROGRAM,
     "usr/local/bin/trtllm-build": ('#!/bin/sh\nexec python3 -m tensorrt_llm.build_command "$@"\n'),
-    "opt/nvidia/nvidia_entrypoint.sh": '#!/bin/sh\necho "the base greets"\nexec "$@"\n',
+    "opt/nvidia/nvidia_entrypoint.sh": '#!/bin/sh\necho "the base greets" >&2\nexec "$@"\n',
     "etc/pip/constraint.txt": "pyyaml==0.1\nnumpy==0.1\n",
 }
 

@@ -53,7 +53,7 @@ def contents(folder: Path) -> dict[str, tuple[int, int, str]]:
 
 @dataclass(frozen=True)
 class Pods:
-    """Pods of one image on one volume."""
+    """Pods of one image on one volume, which they see at ``mount``."""
 
     podman: Engine
     image: str
@@ -61,6 +61,7 @@ class Pods:
     inventory: Path
     options: tuple[str, ...] = ()
     user: int = 4321
+    mount: str = "/data"
 
     def start(self, name: str, *args: str) -> None:
         """Start one: any user, nothing to write but the volume and /tmp, no network."""
@@ -68,7 +69,7 @@ class Pods:
             *("run", "--detach", "--name", name, "--hostname", name, "--network=none"),
             *("--user", f"{self.user}:0", "--group-add", str(FS_GROUP), "--passwd=false"),
             *("--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp", "--cap-drop=all"),
-            *("--security-opt=no-new-privileges", "--volume", f"{self.volume}:/data"),
+            *("--security-opt=no-new-privileges", "--volume", f"{self.volume}:{self.mount}"),
             *("--volume", f"{self.inventory}:{INVENTORY}:ro", *self.options, self.image, *args),
         )
 

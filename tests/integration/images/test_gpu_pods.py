@@ -80,7 +80,7 @@ def prepared(
 
 def test_the_roles_fill_a_volume_with_the_image_s_own_tensorrt_llm(prepared: Pods) -> None:
     said = prepared.log("job")
-    assert said.startswith("the base greets"), "its entrypoint stays"
+    assert "the base greets" in said, "its entrypoint stays"
     assert "changed   artifact:engine" in said
     assert (prepared.volume / "rolecall/artifacts/engine/current/rank0.engine").is_file()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ SETTINGS = {
     **yaml.safe_load((ROOT / "docker/cpu/host.yaml").read_text()),
     "repo": {"link": "/data/served"},
 }
+SETTINGS["server"]["stop_timeout"] = 50
 FILES = {
     "hosts.yaml": "all: {hosts: {localhost: {ansible_connection: local}}}\n",
     "group_vars/all.yaml": yaml.safe_dump(SETTINGS),
@@ -47,13 +49,16 @@ def pods(podman: Engine, image: str, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def prepared(pods: Pods) -> Pods:
-    """A volume on which a Job was stopped, and another went on while a pod waited."""
+    """A volume on which a Job was stopped, a second killed; a third went on while a pod waited."""
     pods.start("stopped", *PREPARE)
     pods.until_said("stopped", "tree:engine-builder")
     began = time.monotonic()
     pods.podman("stop", "--time", "60", "stopped")
     assert time.monotonic() - began < 15
     assert pods.ended("stopped") == 130, pods.log("stopped")
+    pods.start("killed", *PREPARE, "--json")
+    pods.until_said("killed", '"event": "applying"')
+    pods.podman("kill", "killed")
     pods.start("job", *PREPARE, "--json")
     pods.until_said("job", '"event": "applying"')
     pods.start("early", *SERVE)
@@ -66,6 +71,7 @@ def test_a_stopped_job_is_soon_over_and_the_next_one_goes_on(prepared: Pods) -> 
     lines = [json.loads(line) for line in prepared.podman("logs", "job").stdout.splitlines()]
     outcomes = {line["id"]: line["outcome"] for line in lines if line["event"] == "resource"}
     assert outcomes["artifact:model"] == "ok", "what the stopped one had made is kept"
+    assert "waiting" not in prepared.log("job"), "the lock of a killed one is nobody's"
     assert outcomes["artifact:engine"] == "changed"
     assert lines[-1]["event"] == "recap"
     assert lines[-1]["hosts"]["localhost"]["failed"] == 0
@@ -88,6 +94,23 @@ def test_pods_that_start_on_a_prepared_volume_write_nothing(prepared: Pods) -> N
     recap = json.loads(done.stdout.splitlines()[-1])
     assert recap["hosts"]["localhost"]["changed"] == 0
     assert contents(prepared.volume) == before
+
+
+def test_a_prepared_volume_need_not_be_writable(prepared: Pods) -> None:
+    pods = replace(prepared, mount="/data:ro")
+    pods.start("reading", *SERVE)
+    pods.until_ready("reading")
+    assert "changed=0" in pods.log("reading")
+    pods.podman("rm", "--force", "--time", "0", "reading")
+
+
+def test_at_another_path_only_the_repository_is_made_anew(prepared: Pods) -> None:
+    pods = replace(prepared, mount="/elsewhere")
+    pods.start("moved", *SERVE, "--set", "rolecall.home=/elsewhere/rolecall")
+    pods.until_ready("moved")
+    said = pods.log("moved")
+    assert "changed   tree:repo" in said and "ok        artifact:engine" in said
+    pods.podman("rm", "--force", "--time", "0", "moved")
 
 
 def test_the_link_leads_to_the_repository_wherever_the_volume_is_mounted(prepared: Pods) -> None:
@@ -120,7 +143,7 @@ open("/data/answered", "w").write(answer.read().decode())
     time.sleep(0.3)
     assert not answered.exists()
     prepared.podman("stop", "--time", "60", "second")
-    assert prepared.ended("second") == 0
+    assert prepared.ended("second") == 0, prepared.log("second")
     assert json.loads(answered.read_text())["text_output"]
 
 

@@ -22,7 +22,8 @@ from pathlib import Path
 
 MODULE = Path(__file__).with_name("go")
 
-#: What the one program can be, by the name that it is called by.
+#: What the one program can be, by the name that it is called by. Beside it lies ``pod``, which is
+#: all that the image of the tests' own pods holds.
 PROGRAMS = (
     "etcd",
     "kube-apiserver",
@@ -87,7 +88,7 @@ def _build(place: Path, say: Callable[[str], None]) -> None:
     began = time.monotonic()
     with (beside / "build.log").open("w") as log:
         running = subprocess.Popen(
-            [*command, "-o", str(beside / "kubernetes"), "."],
+            [*command, "-o", f"{beside}/", ".", "./pod"],
             cwd=MODULE,
             env={**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"},
             stdin=subprocess.DEVNULL,
@@ -144,7 +145,7 @@ def _cache() -> Path:
 
 def _stem() -> str:
     digest = hashlib.sha256()
-    for name in ("main.go", "go.mod", "go.sum"):
+    for name in ("main.go", "pod/main.go", "go.mod", "go.sum"):
         digest.update((MODULE / name).read_bytes())
     return f"kubernetes-{version()}-{digest.hexdigest()[:12]}"
 

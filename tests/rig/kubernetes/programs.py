@@ -1,168 +1,59 @@
-"""The programs of Kubernetes: envtest's where they are given, else built once from source.
-
-No package registry of a language and no Linux distribution has a current kube-apiserver as a
-binary, so the Go module in ``binaries`` links every component into one program that looks at the
-name it is called by. ``python -m tests.rig.kubernetes.programs`` builds it.
-"""
+"""Where the Kubernetes programs of the tests are."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
-import re
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent / "binaries"
+from tests.rig.kubernetes import build
 
-#: Kubernetes' release; ``binaries/go.mod`` requires the same.
-VERSION = "v1.34.4"
+#: A folder with programs of the user's choice; what envtest's set-up puts there is enough.
+ASSETS = "KUBEBUILDER_ASSETS"
 
-#: What the program may be called.
-NAMES = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kubelet",
-    "kube-proxy",
-    "kubectl",
-)
-
-#: The oldest Go that compiles Kubernetes 1.34's dependencies, with room for the next release.
-OLDEST_GO = (1, 25)
-
-
-class MissingError(Exception):
-    """There are no programs of Kubernetes here, and why none can be made."""
+#: What a server needs; the rest of :data:`tests.rig.kubernetes.build.PROGRAMS` comes on demand.
+SERVER = ("etcd", "kube-apiserver", "kubectl")
 
 
 @dataclass(frozen=True)
 class Programs:
-    """A folder of Kubernetes' programs.
-
-    Attributes:
-        folder: holds them by their usual names; envtest's holds only the first three.
-    """
+    """The programs of one folder, all of one version."""
 
     folder: Path
 
-    def path(self, name: str) -> str:
-        """The program ``name``; skips the test where the folder lacks it."""
+    def __call__(self, name: str) -> str:
+        """The path of a program; skips, naming it, where the folder lacks it."""
         place = self.folder / name
-        if not os.access(place, os.X_OK):
+        if not place.exists():
             pytest.skip(f"{self.folder} has no {name}")
         return str(place)
 
+    def version(self) -> str:
+        """Of the API server, such as ``v1.34.4``."""
+        asked = [self("kube-apiserver"), "--version"]
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True).stdout
+        return said.split()[-1]
+
 
 def find() -> Programs:
-    """The programs from KUBEBUILDER_ASSETS, the cache, or a build; skips where none can be."""
-    try:
-        return ensure()
-    except MissingError as error:
-        pytest.skip(str(error))
-
-
-def ensure() -> Programs:
-    """The programs, built if need be (seconds to minutes, once for a user and version of Go).
-
-    Raises:
-        MissingError: no envtest, no cache, and no Go to build them with.
-    """
-    if given := os.environ.get("KUBEBUILDER_ASSETS"):
+    """The programs: a given folder's, else those built earlier, else built now; or skips."""
+    if given := os.environ.get(ASSETS):
+        lacking = [name for name in SERVER if not Path(given, name).exists()]
+        if lacking:
+            pytest.skip(f"{ASSETS}={given} has no {', '.join(lacking)}")
         return Programs(Path(given))
-    go, version = _go()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rolecall"
-    place = cache / f"kubernetes-{_digest(version)}"
-    if not place.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        with open(cache / "kubernetes.lock", "w") as lock:
-            _wait(lock.fileno())
-            if not place.is_dir():
-                _build(go, place)
-    return Programs(place)
-
-
-def _go() -> tuple[str, str]:
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
-    if go is None:
-        raise MissingError("no Kubernetes: set KUBEBUILDER_ASSETS, or install Go 1.25 or later")
-    env = os.environ | {"GOTOOLCHAIN": "local"}
-    version = subprocess.run(
-        [go, "version"], check=True, capture_output=True, text=True, env=env
-    ).stdout.strip()
-    number = re.search(r"go(\d+)\.(\d+)", version)
-    if not number or tuple(map(int, number.groups())) < OLDEST_GO:
-        raise MissingError(f"no Kubernetes: {version} is too old, Go 1.25 or later is needed")
-    return go, version
-
-
-def _digest(version: str) -> str:
-    sha = hashlib.sha256(version.encode())
-    for name in ("main.go", "go.mod", "go.sum"):
-        sha.update((SOURCE / name).read_bytes())
-    return sha.hexdigest()[:12]
-
-
-def _wait(lock: int) -> None:
+    if built := build.cached():
+        return Programs(built)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print("waiting for another build of Kubernetes", file=sys.stderr, flush=True)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        return Programs(build.build(_say))
+    except build.CannotBuildError as error:
+        pytest.skip(f"no Kubernetes: {ASSETS} is not set, nothing is built, and {error}")
 
 
-def _build(go: str, place: Path) -> None:
-    major, minor = VERSION.removeprefix("v").split(".")[:2]
-    variables = {"gitVersion": VERSION, "gitMajor": major, "gitMinor": minor}
-    flags = " ".join(
-        f"-X k8s.io/component-base/version.{key}={value}" for key, value in variables.items()
-    )
-    beside = Path(tempfile.mkdtemp(prefix="new-", dir=place.parent))
-    program = beside / "rolecall-kubernetes"
-    started = time.monotonic()
-    print(
-        f"building Kubernetes {VERSION} for the tests, once: about 5 minutes on two idle cores",
-        file=sys.stderr,
-        flush=True,
-    )
-    try:
-        done = subprocess.run(
-            ["nice", go, "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", program, "."],
-            cwd=SOURCE,
-            env=os.environ
-            | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode != 0:
-            raise MissingError(f"no Kubernetes: go build said: {done.stderr.strip()[-300:]}")
-        for name in NAMES:
-            (beside / name).symlink_to(program.name)
-        beside.rename(place)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    print(f"built in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-
-
-def main() -> int:
-    """Build what is missing and say where it is."""
-    try:
-        print(ensure().folder)
-    except MissingError as error:
-        print(f"{error}; the tests on clusters will skip", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _say(line: str) -> None:
+    # Past pytest's capture: somebody waits for minutes.
+    print(line, file=sys.__stderr__, flush=True)

@@ -163,6 +163,19 @@ def test_a_container_that_once_failed_and_is_ready_now_is_no_trouble() -> None:
     assert pod_report(pod(phase="Running", container=running), []).troubles == ()
 
 
+def test_a_container_that_runs_again_may_have_been_mended_however_often_it_had_failed() -> None:
+    running = {"state": {"running": {}}, "lastState": ended(1), "restartCount": 9}
+    report = pod_report(pod(phase="Running", container=running), [])
+    assert [trouble.hope for trouble in report.troubles] == ["full"]
+    assert "runs, and is not ready yet; before, container triton ended with status 1" in report.line
+
+
+def test_what_backs_off_names_the_command_that_tries_again_at_once() -> None:
+    assert "kubectl delete pod llm-2-a" in only_trouble(crashing(1, "Error", 3)).hint
+    backs_off = pod(container=waiting("ImagePullBackOff", "x: not found"))
+    assert "kubectl delete pod llm-2-a" in only_trouble(backs_off).hint
+
+
 # Probes
 
 
@@ -200,6 +213,15 @@ def test_a_container_killed_for_its_probe_says_how_long_it_was_given() -> None:
     assert "statuscode: 503" in trouble.what
     assert "failureThreshold" in trouble.hint
     assert (trouble.case, trouble.hope) == ("probe", "none")
+
+
+def test_knatives_proxy_waits_for_the_users_container_whose_lines_are_shown() -> None:
+    thing = pod(phase="Running", container={**UNREADY, "name": "queue-proxy"})
+    thing["spec"]["containers"] = [{"name": "queue-proxy", "readinessProbe": {}}]
+    words = "Readiness probe failed: HTTP probe failed with statuscode: 503"
+    trouble = only_trouble(thing, event(thing, "Unhealthy", words, container="queue-proxy"))
+    assert trouble.logs_of == LogsOf("llm-2-a", "user-container")
+    assert unready(thing) == trouble.logs_of
 
 
 def test_events_of_another_container_are_not_this_ones() -> None:

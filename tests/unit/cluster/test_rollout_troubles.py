@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rolecall.cluster.diagnosis.trouble import LogsOf
+from rolecall.cluster.follow import after
 from rolecall.cluster.jobs import JobState, RunOf, job_questions, job_state
 from rolecall.cluster.objects import Ref
 from rolecall.cluster.rollout import DeploymentRollout, RolloutState
@@ -150,3 +151,10 @@ def test_every_start_of_a_container_has_a_log_of_its_own_oldest_pod_first() -> N
 
 def test_a_job_that_somebody_deleted_says_so() -> None:
     assert of_job(None).troubles[0].what == "Job/llm-prepare is not there"
+
+
+def test_a_log_is_taken_up_after_the_last_lines_that_are_known() -> None:
+    lines = ["a", "b", "a", "b", "c"]
+    assert after(["a", "b"], lines) == ["c"]
+    assert after(["b", "c"], lines) == []
+    assert after(["x"], lines) == lines  # it was cut off meanwhile

@@ -15,7 +15,7 @@ from roles.images.recipe import Recipe
 
 ROOT = Path(__file__).parents[3]
 CPU = Recipe("cpu", "cpu", "base:1", "", ("cpu", "tools"), "podman", "podman")
-GPU = Recipe("gpu", "gpu", "base:1", "", (), "podman", "podman")
+GPU = Recipe("gpu", "gpu", "base:1", "", ("tools",), "podman", "podman")
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_what_decides_the_image_decides_its_digest(root: Path) -> None:
     before = digest(root)
     assert digest(root) == before
     assert digest(root, replace(CPU, base="base:2")) != before
-    for name in ("docker/cpu/Dockerfile", "requirements.lock", "rolecall/shell.py"):
+    for name in ("docker/cpu/Dockerfile", "docker/shared/finish.sh", "rolecall/shell.py"):
         path = root / name
         content = path.read_bytes()
         path.write_bytes(content + b"#\n")
@@ -119,14 +119,17 @@ def test_it_is_laid_out_with_the_same_modes_whatever_those_of_the_files(
     ]
 
 
-def test_the_gpu_image_has_the_launch_scripts_and_only_the_lock_it_asks_for(root: Path) -> None:
+def test_the_gpu_image_has_the_project_too_and_only_the_lock_it_asks_for(root: Path) -> None:
     plain = made(root, GPU)
-    assert {path for path in plain if path.startswith("launch/")} == {
-        *("launch/command.py", "launch/launch_installed.sh", "launch/launch_ranks.sh")
+    scripts = "project/roles/server"
+    assert {"launch_triton_server.py", f"{scripts}/command.py", f"{scripts}/launch_ranks.sh"} <= {
+        *plain
     }
-    assert not [path for path in plain if "locks" in path]
+    assert b"installed" in plain["project/inventory/host_vars/localhost.yaml"].content
+    assert "build/locks/tools.txt" in plain
+    assert not [path for path in plain if path.startswith("build/packages/")]
     published = replace(GPU, packages="torch-2.1.2")
-    assert b"torch==2.1.2" in made(root, published)["build/locks/torch-2.1.2.txt"].content
+    assert b"torch==2.1.2" in made(root, published)["build/packages/torch-2.1.2.txt"].content
     assert context.arguments(published) == {"BASE": "base:1", "PACKAGES": "torch-2.1.2"}
     with pytest.raises(ConfigError, match="no lock 'torch'") as refused:
         made(root, replace(GPU, packages="torch"))

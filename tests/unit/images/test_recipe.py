@@ -22,6 +22,7 @@ def test_every_recipe_has_one() -> None:
     assert recipe("gpu_vllm").environments == ("tools", "triton", "vllm")
     assert recipe("gpu").base == "nvcr.io/nvidia/tritonserver:26.06-trtllm-python-py3"
     assert recipe("gpu_engine").folder == "gpu"
+    assert recipe("gpu_engine").environments == ("tools",)
     published = recipe("t9k_published")
     assert published.base == "nvcr.io/nvidia/tritonserver:24.02-trtllm-python-py3"
     assert published.packages == "torch-2.1.2"

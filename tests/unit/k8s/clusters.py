@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from rolecall.cli.project import Project
 from rolecall.facts import Facts
 from rolecall.inventory.variables import variable_layers
 from rolecall.resource import Observed
 from rolecall.role import Host
 from rolecall.settings import Override, Settings, resolve
-from roles.k8s.settings import K8s
+from tasks import project
 
 ROOT = Path(__file__).parents[3]
 GROUPS = ROOT / "inventory/group_vars"
-
-_ROLES = ("system", "python", "preflight", "runtime", "model", "engine", "repo", "server")
 
 #: What every service needs to be told.
 IMAGE = "registry.example/team/rolecall:1"
@@ -30,7 +27,7 @@ def settings(
 ) -> dict[str, Settings]:
     """The settings of a host of these groups of the inventory, and with these ``--set``."""
     layers = [layer for group in ("all", *groups) for layer in variable_layers(GROUPS, group)]
-    types = {**Project(ROOT, _ROLES).setting_types(), "k8s": K8s}
+    types = project.setting_types()
     with patch.dict(os.environ, env or {}):
         found = resolve(types, layers, [Override.parse(text) for text in sets])
     return {name: value.settings for name, value in found.items()}

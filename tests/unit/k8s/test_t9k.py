@@ -101,6 +101,14 @@ def test_beyond_that_there_is_only_what_makes_it_work() -> None:
     assert without_our_marks(wanted) == yaml.safe_load(SERVICE)
 
 
+def test_the_platforms_own_objects_do_not_pass_for_ours() -> None:
+    # Knative gives the labels of a service's template to the Deployment that it makes.
+    labels = predictor("k8s.labels={team: nlp}")["template"]["metadata"]["labels"]
+    assert "app.kubernetes.io/managed-by" not in labels
+    assert labels["app.kubernetes.io/instance"] == "llama2-7b-chat-triton-tensorrtllm"
+    assert labels["team"] == "nlp"
+
+
 @pytest.mark.parametrize(
     ("setting", "gone"),
     [

@@ -1,0 +1,270 @@
+"""A run on a namespace of a real API server: what it reads, what it writes, whose fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolecall.cluster.api import Api
+from rolecall.cluster.objects import INSTANCE, MANAGED_BY, MANAGER, Ref
+from rolecall.cluster.target import ClusterTarget
+from rolecall.resource import Resource
+from rolecall.resources.cluster_leftovers import ClusterLeftovers
+from rolecall.resources.cluster_object import ClusterObject
+from rolecall.testing import Result, converge
+from tests.rig.kubernetes.cluster import CONTEXT, Cluster
+
+KINDS = (
+    ("apps/v1", "Deployment"),
+    ("v1", "Service"),
+    ("v1", "ConfigMap"),
+    ("v1", "Secret"),
+    ("v1", "PersistentVolumeClaim"),
+)
+
+
+@dataclass
+class Place:
+    """A namespace of the cluster, and runs on it."""
+
+    cluster: Cluster
+    namespace: str
+    folder: Path
+    kubeconfig: Path | None = None
+    context: str = CONTEXT
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def api(self) -> Api:
+        kubeconfig = str(self.kubeconfig or self.cluster.kubeconfig)
+        return Api(self.context, kubeconfig, self.namespace, self.folder / "cache")
+
+    def run(
+        self, *wanted: Resource, check: bool = False, diff: bool = False, **more: Any
+    ) -> Result:
+        target = ClusterTarget("cluster", self.api(), self.namespace, **more)
+        return converge(list(wanted), self.folder, target=target, check=check, diff=diff)
+
+    def thing(self, kind: str, name: str, version: str = "v1", **body: Any) -> dict[str, Any]:
+        labels = {MANAGED_BY: MANAGER, INSTANCE: "llm"}
+        metadata = {"name": name, "namespace": self.namespace, "labels": labels}
+        return {"apiVersion": version, "kind": kind, "metadata": metadata, **body}
+
+    def config(self, name: str = "one", **data: str) -> dict[str, Any]:
+        return self.thing("ConfigMap", name, data=data or {"a": "1"})
+
+    def deployment(
+        self, replicas: int | None = 0, image: str = "example.test/a:1"
+    ) -> dict[str, Any]:
+        labels = {"app": "llm"}
+        container = {"name": "main", "image": image, "ports": [{"containerPort": 8000}]}
+        spec: dict[str, Any] = {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        }
+        return self.thing(
+            "Deployment",
+            "llm",
+            "apps/v1",
+            spec=spec if replicas is None else {"replicas": replicas, **spec},
+        )
+
+    def claim(self, size: str = "1Gi", **spec: Any) -> dict[str, Any]:
+        spec = {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": size}},
+            **spec,
+        }
+        return self.thing("PersistentVolumeClaim", "data", spec=spec)
+
+    def leftovers(self, *wanted: dict[str, Any], delete_data: bool = False) -> ClusterLeftovers:
+        refs = frozenset(map(Ref.of, wanted))
+        return ClusterLeftovers("llm", self.namespace, KINDS, refs, delete_data=delete_data)
+
+    def kubectl(self, *arguments: str, **more: Any) -> str:
+        return self.cluster.kubectl("-n", self.namespace, *arguments, **more)
+
+    def get(self, what: str) -> dict[str, Any]:
+        return dict(json.loads(self.kubectl("get", what, "-o", "json")))
+
+
+@pytest.fixture
+def place(cluster: Cluster, namespace: str, tmp_path: Path) -> Place:
+    return Place(cluster, namespace, tmp_path)
+
+
+def objects(manifests: Sequence[dict[str, Any]]) -> list[ClusterObject]:
+    return [ClusterObject(one) for one in manifests]
+
+
+def test_a_second_run_reads_once_and_writes_nothing(place: Place) -> None:
+    manifests = [place.config(f"c{n}") for n in range(5)] + [place.deployment(), place.claim()]
+    wanted = [*objects(manifests), place.leftovers(*manifests)]
+    assert set(place.run(*wanted).outcomes.values()) <= {"changed", "ok"}
+    before = place.get("configmap,deployment,pvc")["items"]
+    mark = place.cluster.mark()
+    second = place.run(*wanted)
+    assert set(second.outcomes.values()) == {"ok"}
+    assert second.exchanges == 1
+    asked = place.cluster.requests(mark)
+    assert not [one for one in asked if one.writes]
+    assert len(asked) <= 9  # a list a kind, and the lock
+    after = place.get("configmap,deployment,pvc")["items"]
+    assert [one["metadata"]["resourceVersion"] for one in before] == [
+        one["metadata"]["resourceVersion"] for one in after
+    ]
+
+
+def test_check_mode_foretells_every_change_and_writes_nothing(place: Place) -> None:
+    wanted = objects([place.config(), place.deployment()])
+    mark = place.cluster.mark()
+    foretold = place.run(*wanted, check=True)
+    assert set(foretold.outcomes.values()) == {"would change"}
+    assert not [one for one in place.cluster.requests(mark) if one.writes and not one.dry]
+    assert set(place.run(*wanted).outcomes.values()) == {"changed"}
+    assert set(place.run(*wanted, check=True).outcomes.values()) == {"ok"}
+
+
+def test_a_changed_field_is_shown_with_who_set_it(place: Place) -> None:
+    wanted = ClusterObject(place.deployment(replicas=0))
+    place.run(wanted)
+    place.kubectl("scale", "deployment/llm", "--replicas=2")
+    shown = place.run(wanted, check=True)
+    change = next(one for one in shown.done[wanted.id].changes if one.field == "spec.replicas")
+    assert change.before is not None and "2" in change.before and "kubectl" in change.before
+    assert change.after == "0"
+
+
+def test_a_field_that_somebody_owns_is_taken_over_only_by_force(place: Place) -> None:
+    place.run(ClusterObject(place.config(a="1")))
+    theirs = json.dumps(place.config(a="2"))
+    place.kubectl(
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--field-manager=alice",
+        "-f",
+        "-",
+        stdin=theirs,
+    )
+    wanted = ClusterObject(place.config(a="1"))
+    refused = place.run(wanted)
+    assert refused.outcomes[wanted.id] == "failed"
+    assert "alice" in refused.text and "data.a" in refused.text
+    assert "--force-conflicts" in refused.done[wanted.id].hint
+    assert place.get("configmap/one")["data"] == {"a": "2"}
+    assert place.run(wanted, check=True).outcomes[wanted.id] == "failed"
+    assert place.run(wanted, force_conflicts=True).outcomes[wanted.id] == "changed"
+    assert place.get("configmap/one")["data"] == {"a": "1"}
+    assert place.run(wanted).outcomes[wanted.id] == "ok"
+
+
+def test_what_others_add_stays_and_what_we_drop_goes(place: Place) -> None:
+    place.run(ClusterObject(place.config(a="1", b="2")))
+    place.kubectl("annotate", "configmap/one", "note=theirs")
+    place.kubectl("patch", "configmap/one", "-p", '{"data": {"c": "theirs"}}')
+    wanted = ClusterObject(place.config(a="1"))
+    shown = place.run(wanted, check=True)
+    assert shown.outcomes[wanted.id] == "would change"
+    place.run(wanted)
+    live = place.get("configmap/one")
+    assert live["data"] == {"a": "1", "c": "theirs"}
+    assert live["metadata"]["annotations"] == {"note": "theirs"}
+    assert place.run(wanted).outcomes[wanted.id] == "ok"
+
+
+def test_an_object_made_by_hand_is_adopted(place: Place) -> None:
+    by_hand = place.config(a="1")
+    del by_hand["metadata"]["labels"]
+    place.kubectl("create", "-f", "-", stdin=json.dumps(by_hand))
+    wanted = ClusterObject(place.config(a="1"))
+    assert place.run(wanted).outcomes[wanted.id] == "changed"
+    assert place.run(wanted).outcomes[wanted.id] == "ok"
+
+
+def test_diff_shows_what_the_server_would_make_of_it(place: Place) -> None:
+    place.run(ClusterObject(place.deployment(image="example.test/a:1")))
+    wanted = ClusterObject(place.deployment(image="example.test/a:2"))
+    lines = place.run(wanted, check=True, diff=True).diffs[0].lines
+    assert any(line.startswith("-") and "example.test/a:1" in line for line in lines)
+    assert any(line.startswith("+") and "example.test/a:2" in line for line in lines)
+    assert not any("managedFields" in line or "resourceVersion" in line for line in lines)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_cannot_be_changed_is_refused_with_the_way_out(place: Place, check: bool) -> None:
+    place.run(ClusterObject(place.claim()))
+    wanted = ClusterObject(place.claim(accessModes=["ReadWriteMany"]))
+    result = place.run(wanted, check=check)
+    assert result.outcomes[wanted.id] == "failed"
+    assert "k8s.volume.claim" in result.done[wanted.id].hint
+
+
+def test_a_secret_is_never_shown(place: Place) -> None:
+    planted = "pl4nted-s3cret"
+    secret = place.thing("Secret", "token", stringData={"token": planted})
+    wanted = ClusterObject(secret, secret=True)
+    first = place.run(wanted, diff=True)
+    changed = {**secret, "stringData": {"token": f"{planted}-2"}}
+    second = place.run(ClusterObject(changed, secret=True), check=True, diff=True)
+    third = place.run(ClusterObject(changed, secret=True), diff=True)
+    assert set(second.outcomes.values()) == {"would change"}
+    assert not any(planted in result.text for result in (first, second, third))
+    assert place.run(ClusterObject(changed, secret=True)).outcomes[wanted.id] == "ok"
+
+
+def test_what_left_the_settings_is_planned_and_then_deleted(place: Place) -> None:
+    old, new, claim = place.config("old"), place.config("new"), place.claim()
+    other = place.config("other")
+    other["metadata"]["labels"][INSTANCE] = "another"
+    place.run(*objects([old, claim, other]))
+    place.kubectl("create", "configmap", "by-hand")
+    rest = place.leftovers(new)
+    shown = place.run(ClusterObject(new), rest, check=True)
+    assert shown.done[rest.id].changes[0].before == "ConfigMap/old"
+    assert place.run(ClusterObject(new), rest).outcomes[rest.id] == "changed"
+    names = place.kubectl("get", "configmap", "-o", "name").split()
+    assert {"configmap/new", "configmap/other", "configmap/by-hand"} <= set(names)
+    assert "configmap/old" not in names
+    assert "data" in place.kubectl("get", "pvc", "-o", "name")
+    all_of_it = place.leftovers(new, delete_data=True)
+    place.kubectl("patch", "pvc/data", "-p", '{"metadata": {"finalizers": null}}')
+    assert place.run(ClusterObject(new), all_of_it).outcomes[all_of_it.id] == "changed"
+    assert place.kubectl("get", "pvc", "-o", "name") == ""
+
+
+def test_missing_rights_are_named_before_anything_is_written(place: Place) -> None:
+    rules = [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "verbs": ["get", "list", "create", "patch"],
+        },
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list"]},
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get"]},
+    ]
+    kubeconfig = place.cluster.user("weak", rules, place.namespace)
+    weak = Place(place.cluster, place.namespace, place.folder / "weak", kubeconfig, "weak")
+    for check in (True, False):
+        result = weak.run(*objects([place.config(), place.deployment()]), check=check)
+        assert "patch deployment.apps" in result.text
+        assert place.namespace in result.text
+    assert "one" not in place.kubectl("get", "configmap", "-o", "name")
+
+
+def _serial(result: Result, *wanted: ClusterObject) -> list[str]:
+    return [result.outcomes[one.id] for one in wanted]
+
+
+def test_after_a_failure_the_rest_is_skipped(place: Place) -> None:
+    wrong = place.deployment()
+    wrong["spec"]["template"]["spec"]["containers"][0]["image"] = 5
+    wanted = objects([place.config(), wrong, place.claim()])
+    result = place.run(*wanted)
+    assert _serial(result, *wanted) == ["changed", "failed", "skipped"]
+
+
