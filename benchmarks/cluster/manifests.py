@@ -41,11 +41,13 @@ TEN = (
     "NetworkPolicy",
 )
 
-API_VERSIONS = {
-    "Deployment": "apps/v1",
-    "PodDisruptionBudget": "policy/v1",
-    "NetworkPolicy": "networking.k8s.io/v1",
+#: The groups of the kinds that are not of the core, and the versions of these groups.
+GROUPS = {
+    "Deployment": "apps",
+    "PodDisruptionBudget": "policy",
+    "NetworkPolicy": "networking.k8s.io",
 }
+API_VERSIONS = {group: f"{group}/v1" for group in GROUPS.values()}
 
 
 def manifests(size: int) -> list[dict[str, Any]]:
@@ -67,7 +69,7 @@ def write(folder: Path, things: list[dict[str, Any]]) -> None:
 def _manifest(kind: str, name: str, number: int) -> dict[str, Any]:
     labels = {**LABELS, "app.kubernetes.io/name": name}
     return {
-        "apiVersion": API_VERSIONS.get(kind, "v1"),
+        "apiVersion": API_VERSIONS[GROUPS[kind]] if kind in GROUPS else "v1",
         "kind": kind,
         "metadata": {"name": name, "labels": labels},
         **dict(_content(kind, name, number)),
@@ -92,11 +94,14 @@ def _content(kind: str, name: str, number: int) -> Iterator[tuple[str, Any]]:
     else:
         source = {"podSelector": {"matchLabels": {"role": "caller"}}}
         rule = {"from": [source], "ports": [{"port": 8000 + number, "protocol": "TCP"}]}
-        yield "spec", {
-            "podSelector": {"matchLabels": selector},
-            "policyTypes": ["Ingress"],
-            "ingress": [rule],
-        }
+        yield (
+            "spec",
+            {
+                "podSelector": {"matchLabels": selector},
+                "policyTypes": ["Ingress"],
+                "ingress": [rule],
+            },
+        )
 
 
 def _deployment(name: str, number: int) -> dict[str, Any]:

@@ -133,7 +133,11 @@ class Bench:
 
 def _moved(before: Mapping[Key, Any], after: Mapping[Key, Any]) -> list[str]:
     then, now = versions(before), versions(after)
-    return [f"{kind}/{name}" for kind, name in then | now if then.get((kind, name)) != now.get((kind, name))]
+    return [
+        f"{kind}/{name}"
+        for kind, name in then | now
+        if then.get((kind, name)) != now.get((kind, name))
+    ]
 
 
 def digest(objects: Mapping[Key, Mapping[str, Any]]) -> str:

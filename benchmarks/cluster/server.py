@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from benchmarks.cluster.manifests import KINDS, SELECTOR
-from benchmarks.peers.measure import Invocation, WrongResult, timed
+import pytest
+
+from benchmarks.cluster.manifests import API_VERSIONS, KINDS, SELECTOR
+from benchmarks.peers.environments import NotInstalled
+from benchmarks.peers.measure import WrongResult, timed
+from benchmarks.peers.tools import Invocation
+from tests.rig.kubernetes import cluster
 
 #: What an object is called: kind and name.
 Key = tuple[str, str]
@@ -68,9 +74,11 @@ class Server:
         Raises:
             WrongResult: one is still there.
         """
-        self.run(
-            namespace, "delete", ",".join(KINDS), "-l", SELECTOR, "--cascade=background", "--wait"
-        )
+        for kind in KINDS:
+            plural, _, group = kind.partition(".")
+            root = f"/apis/{API_VERSIONS[group]}" if group else "/api/v1"
+            path = f"{root}/namespaces/{namespace}/{plural}?labelSelector={quote(SELECTOR)}"
+            self.run(namespace, "delete", "--raw", path)
         if left := self.objects(namespace):
             raise WrongResult(f"namespace {namespace} still has {len(left)} objects")
 
@@ -82,8 +90,16 @@ def versions(objects: Mapping[Key, Mapping[str, Any]]) -> dict[Key, str]:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Server]:
-    """TEMP."""
+    """The API server of the tests, with etcd and without controllers: nobody else writes.
+
+    Raises:
+        NotInstalled: there are no programs for it, and they cannot be built.
+    """
     home = folder / "home"
     home.mkdir()
-    B = Path("/tmp/kbench")
-    yield Server(B / "bin" / "kubectl", B / "kubeconfig", "bench", home)
+    with ExitStack() as stack:
+        try:
+            made = stack.enter_context(cluster.cluster())
+        except pytest.skip.Exception as reason:
+            raise NotInstalled(str(reason)) from None
+        yield Server(Path(made.kubectl_program), made.kubeconfig, cluster.CONTEXT, home)

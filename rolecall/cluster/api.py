@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from rolecall.cluster.errors import not_served, refused
-from rolecall.cluster.kinds import Kinds, Place
+from rolecall.cluster.kinds import Kinds
 from rolecall.cluster.kubeconfig import POOL, Access, access
 from rolecall.cluster.objects import MANAGED_BY, MANAGER, Found, Object, Question, Ref, Selection
-from rolecall.cluster.wire import Answer, Wire
+from rolecall.cluster.wire import JSON, Answer, Wire
 from rolecall.errors import ConfigError
 
 #: Objects of one page of a list.
@@ -22,6 +23,12 @@ PAGE = 500
 
 #: From so many objects of one kind on, they are listed instead of asked for one by one.
 MANY = 3
+
+#: From so many on that the list lacks, it is looked up by a list of names which of them exist.
+DOUBTS = 10
+
+#: The content type of lists that have the names without the objects (meta/v1, server-side view).
+NAMES = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 #: The label of all that Rolecall manages.
 OURS = (MANAGED_BY, MANAGER)
@@ -113,14 +120,27 @@ class Api:
             for one in unique:
                 if isinstance(one, Selection) and one not in found:
                     found[one] = _selected(answers[lists[_family(one)]], one)
-            missing = [one for one in unique if one not in found]
+            missing = [one for one in unique if isinstance(one, Ref) and one not in found]
+            found |= dict.fromkeys(self._absent(missing, pool))
+            missing = [one for one in missing if one not in found]
             found |= zip(missing, pool.map(self._one, missing), strict=True)
         return [found[one] for one in questions]
 
+    def _absent(self, refs: Sequence[Ref], pool: ThreadPoolExecutor) -> list[Ref]:
+        """Those that are not there, where so many are in doubt that all names are listed."""
+        counts = Counter(map(_family, refs))
+        doubted = [family for family, count in counts.items() if count >= DOUBTS]
+        lists = pool.map(lambda family: self._listed(Selection(*family), NAMES), doubted)
+        names = {
+            family: {thing["metadata"]["name"] for thing in things}
+            for family, things in zip(doubted, lists, strict=True)
+        }
+        return [ref for ref in refs if ref.name not in names.get(_family(ref), {ref.name})]
+
     def _one(self, question: Question) -> Found:
-        place = self._kinds.place(question)
         if isinstance(question, Selection):
-            return self._list(question, place) if place else ()
+            return self._listed(question)
+        place = self._kinds.place(question)
         if place is None:
             return None
         path = place.path(question.api_version, question.namespace, question.name)
@@ -129,14 +149,17 @@ class Api:
             return None
         return _check(answer, "get", question).said
 
-    def _list(self, question: Selection, place: Place) -> tuple[Object, ...]:
+    def _listed(self, question: Selection, accept: str = JSON) -> tuple[Object, ...]:
+        place = self._kinds.place(question)
+        if place is None:
+            return ()
         labels = ",".join(f"{name}={value}" for name, value in question.labels)
         query = {"limit": str(PAGE), **({"labelSelector": labels} if labels else {})}
         things: list[Object] = []
         ref = Ref(question.api_version, question.kind, "", question.namespace)
         while True:
             path = place.path(question.api_version, question.namespace)
-            answer = self.wire.request("GET", path, query)
+            answer = self.wire.request("GET", path, query, accept=accept)
             if answer.status == 404:
                 return ()
             if answer.status == 410:  # the list has expired between two pages: from the begin

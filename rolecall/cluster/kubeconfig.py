@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rolecall.cluster.connections import ANSWER, CONNECT
 from rolecall.cluster.plain import plain
 from rolecall.errors import ConfigError, UnreachableError
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
+
+    from rolecall.cluster.connections import Exchange
 
 #: Connections that are kept open.
 POOL = 16
@@ -24,13 +27,15 @@ class Access:
 
     Attributes:
         headers: those that say who asks; credentials that expire are renewed by it.
-        pool: new connections.
+        exchange: new connections, for requests.
+        pool: the same for streams.
         configuration: the same as the official client has it.
     """
 
     server: str
     namespace: str
     headers: Callable[[], Mapping[str, str]]
+    exchange: Callable[[], Exchange]
     pool: Callable[[], PoolManager]
     configuration: Callable[[], Any]
 
@@ -47,6 +52,7 @@ def access(context: str, kubeconfig: str) -> Access:
             found.server,
             found.namespace,
             found.headers,
+            found.exchange,
             partial(found.pool, POOL),
             lambda: _official(context, kubeconfig)[0],
         )
@@ -55,6 +61,7 @@ def access(context: str, kubeconfig: str) -> Access:
         str(configuration.host),
         namespace,
         partial(_headers, configuration),
+        partial(_exchange, configuration),
         partial(_pool, configuration),
         lambda: configuration,
     )
@@ -66,6 +73,31 @@ def _headers(configuration: Any) -> dict[str, str]:
         for one in configuration.auth_settings().values()
         if one["in"] == "header" and one["value"]
     }
+
+
+def _exchange(configuration: Any) -> Exchange:
+    from urllib3 import Timeout
+    from urllib3.exceptions import HTTPError
+
+    pool, patience = _pool(configuration), Timeout(connect=CONNECT, read=ANSWER)
+
+    def exchange(
+        method: str, target: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        try:
+            answer = pool.request(
+                method,
+                f"{configuration.host}{target}",
+                body=body,
+                headers=headers,
+                retries=False,
+                timeout=patience,
+            )
+        except HTTPError as error:
+            raise ConnectionError(str(error)) from error
+        return answer.status, answer.data
+
+    return exchange
 
 
 def _pool(configuration: Any) -> PoolManager:

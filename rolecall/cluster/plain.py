@@ -17,10 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rolecall.cluster.connections import Connections
+
 if TYPE_CHECKING:
     from ssl import SSLContext
 
     from urllib3 import PoolManager
+
+    from rolecall.cluster.connections import Exchange
 
 #: What is read here of a cluster and of a user (kubernetes, client-go, clientcmd/api/v1/types.go).
 _CLUSTER = frozenset(
@@ -31,7 +35,6 @@ _CLUSTER = frozenset(
         "extensions",
         "insecure-skip-tls-verify",
         "server",
-        "tls-server-name",
     }
 )
 _USER = frozenset(
@@ -59,29 +62,30 @@ class Plain:
     authority: str = field(repr=False)
     identity: tuple[str, str] = field(repr=False)
     verify: bool = True
-    server_name: str = ""
 
     def headers(self) -> dict[str, str]:
         """Those that say who asks."""
         return {"authorization": f"Bearer {self.token}"} if self.token else {}
 
+    def exchange(self) -> Exchange:
+        """Connections for requests. Raises ``OSError``: a certificate cannot be read."""
+        return Connections(self.server, self._trust()).request
+
     def pool(self, size: int) -> PoolManager:
-        """Connections to the server."""
+        """Connections for streams. Raises as :meth:`exchange` does."""
         import urllib3
 
         if not self.verify:  # as the kubeconfig says; kubectl does not complain either
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        if not self.server.startswith("https:"):
-            return urllib3.PoolManager(maxsize=size)
-        named: dict[str, Any] = {"server_hostname": self.server_name} if self.server_name else {}
-        return urllib3.PoolManager(maxsize=size, ssl_context=self._trust(), **named)
+        return urllib3.PoolManager(maxsize=size, ssl_context=self._trust())
 
-    def _trust(self) -> SSLContext:
+    def _trust(self) -> SSLContext | None:
+        if not self.server.startswith("https:"):
+            return None
         import ssl
 
-        from urllib3.util import create_urllib3_context
-
-        context = create_urllib3_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.set_alpn_protocols(["http/1.1"])
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -123,7 +127,6 @@ def _read(written: Mapping[str, Any], context: str, folder: Path) -> Plain | Non
         _text(cluster, "certificate-authority", folder),
         (_text(user, "client-certificate", folder), _text(user, "client-key", folder)),
         not cluster.get("insecure-skip-tls-verify"),
-        str(cluster.get("tls-server-name") or ""),
     )
 
 

@@ -53,6 +53,9 @@ class ClusterResource(Resource):
         return ()
 
     @property
-    def side_by_side(self) -> bool:
-        """Whether it may be applied at the same time as its neighbours that say so too."""
-        return False
+    def beside(self) -> str:
+        """What it is applied at the same time with: its neighbours that say the same.
+
+        Empty is with nothing.
+        """
+        return ""

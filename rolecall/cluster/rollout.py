@@ -166,7 +166,7 @@ class DeploymentRollout(Rollout):
                 False,
                 0,
                 total,
-                "the change has not been taken up yet",
+                f"0 of {total} replicas ready",
                 (),
                 (_not_taken_up(self.ref),),
             )

@@ -214,7 +214,9 @@ class ClusterRun:
                     "failed", before.changes, answer.message, answer.hint
                 )
             elif self._options.diff and answer and not step.resource.secret:
-                self._emit(TextDiff(self._name, step.resource.id, str(_resource(step).name), answer))
+                self._emit(
+                    TextDiff(self._name, step.resource.id, str(_resource(step).name), answer)
+                )
         return refused
 
     def _report(self, steps: Sequence[Step], predictions: Mapping[int, Prediction]) -> None:
@@ -253,12 +255,12 @@ class ClusterRun:
     def _group(self, pending: Sequence[Step], answers: Mapping[int, Observed]) -> list[Step]:
         """The steps in front that differ and may be applied at the same time."""
         group: list[Step] = []
+        beside = _resource(pending[0]).beside
         for step in pending:
-            together = _resource(step).side_by_side
-            if not self._changes(step, answers) or (group and not together):
+            if not self._changes(step, answers) or (group and _resource(step).beside != beside):
                 break
             group.append(step)
-            if not together:
+            if not beside:
                 break
         return group
 

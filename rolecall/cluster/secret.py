@@ -50,8 +50,13 @@ def masked(secret: Object) -> dict[str, Any]:
     if data:
         shown["data"] = dict(sorted(data.items()))
     metadata = secret.get("metadata") or {}
-    noted = metadata.get("annotations")
-    if isinstance(noted, Mapping) and LAST_APPLIED in noted:
-        hidden = {**noted, LAST_APPLIED: digest(str(noted[LAST_APPLIED]))}
-        shown["metadata"] = {**metadata, "annotations": hidden}
+    if noted := metadata.get("annotations"):
+        shown["metadata"] = {**metadata, "annotations": masked_notes(noted)}
     return shown
+
+
+def masked_notes(notes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A Secret's annotations without the values that kubectl keeps in one."""
+    if LAST_APPLIED not in notes:
+        return notes
+    return {**notes, LAST_APPLIED: digest(str(notes[LAST_APPLIED]))}

@@ -64,14 +64,19 @@ def execute(wire: Wire, pod: Ref, container: str, command: Sequence[str]) -> str
         ("stderr", "false"),
         *(("command", word) for word in command),
     ]
+    from websocket import ABNF, WebSocketException
+
     socket = websocket(wire, f"{path(pod, 'exec')}?{urlencode(query)}", pod, "run a command in")
     said = bytearray()
     try:
         socket.settimeout(PATIENCE)
-        while data := socket.recv_data()[1]:
-            if data[0] == _OUTPUT:
+        while True:
+            kind, data = socket.recv_data()
+            if kind == ABNF.OPCODE_CLOSE:
+                break
+            if data[:1] == bytes([_OUTPUT]):
                 said += data[1:]
-    except OSError as error:
+    except (OSError, WebSocketException) as error:
         raise wire.unreachable(error) from error
     finally:
         socket.close()

@@ -150,10 +150,11 @@ def too_long(target: ClusterTarget, ref: Ref, state: RolloutState, timeout: floa
     """The error of something that took too long: where it is, and what it was doing."""
     logs_of = next((one.logs_of for one in state.troubles if one.logs_of), None) or state.unready
     hint = next((one.hint for one in state.troubles if one.hint), "")
-    doing = dict.fromkeys([*(trouble.what for trouble in state.troubles), *state.lines])
+    wrong = [one.what for one in state.troubles if one.hope != "full"]
+    doing = [one for one in wrong if not any(one in line for line in state.lines)]
     lines = [
         f"{ref} is not ready after {timeout:.0f} s: {state.summary}",
-        *(f"  {line}" for line in doing),
+        *(f"  {line}" for line in (*doing, *state.lines)),
         *last_lines(target, logs_of),
     ]
     return RolecallError("\n".join(lines), hint or "it goes on; the same command waits again")

@@ -9,14 +9,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from rolecall.cluster.connections import CONNECT
 from rolecall.cluster.kubeconfig import Access
-from rolecall.errors import UnreachableError
-
-#: Seconds for a connection, and for an answer.
-CONNECT, ANSWER = 10.0, 60.0
+from rolecall.errors import ConfigError, UnreachableError
 
 #: Seconds before each further attempt at what may be asked twice.
 PAUSES = (0.2, 0.6, 1.5)
@@ -25,6 +24,9 @@ PAUSES = (0.2, 0.6, 1.5)
 _BUSY = frozenset({429, 502, 503, 504})
 
 USER_AGENT = "rolecall"
+
+#: The content type of requests and answers, unless another is said.
+JSON = "application/json"
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,24 @@ class Wire:
         self.server = access.server
         self._access = access
         self._context = context
-        self._pool = access.pool()
+        try:
+            self._exchange = access.exchange()
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"context {context}: its certificates cannot be used: {error}",
+                "get a new kubeconfig from whoever runs the cluster",
+            ) from error
         self._credentials = threading.Lock()
 
     def headers(self) -> dict[str, str]:
         """Those of every request; credentials that have expired are renewed here."""
-        headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+        headers = {"User-Agent": USER_AGENT, "Accept": JSON}
         with self._credentials:
             return {**headers, **self._access.headers()}
+
+    @cached_property
+    def _pool(self) -> PoolManager:
+        return self._access.pool()
 
     @cached_property
     def configuration(self) -> Any:
@@ -62,9 +74,10 @@ class Wire:
         path: str,
         query: Sequence[tuple[str, str]] | Mapping[str, str] = (),
         body: Any = None,
-        content: str = "application/json",
+        content: str = JSON,
         *,
         again: bool = True,
+        accept: str = JSON,
     ) -> Answer:
         """Ask, up to four times where ``again`` allows that and the server is busy or away.
 
@@ -75,7 +88,7 @@ class Wire:
         pauses = list(PAUSES) if again else []
         while True:
             try:
-                response = self.send(method, path, query, data, content)
+                response = self.send(method, path, query, data, content, accept=accept)
                 answer = Answer(response.status, _read(response.data))
             except UnreachableError:
                 if not pauses:
@@ -91,9 +104,10 @@ class Wire:
         path: str,
         query: Sequence[tuple[str, str]] | Mapping[str, str] = (),
         data: bytes | None = None,
-        content: str = "application/json",
+        content: str = JSON,
         *,
         stream: bool = False,
+        accept: str = JSON,
     ) -> Any:
         """One request; with ``stream``, its answer is read by the caller, who closes it.
 
@@ -103,7 +117,7 @@ class Wire:
         from urllib3 import Timeout
         from urllib3.exceptions import HTTPError
 
-        headers = self.headers()
+        headers = {**self.headers(), "Accept": accept}
         if data is not None:
             headers["Content-Type"] = content
         address = f"{self.server}{path}{f'?{urlencode(query)}' if query else ''}"

@@ -75,8 +75,10 @@ class ClusterHistory(ClusterResource):
 
         def run(target: Target) -> None:
             api = cluster_of(target).api
-            if is_known:
-                api.merge(self._ref, {"revision": number})
+            record = api.read([self._ref])[0] if is_known else None
+            if isinstance(record, Mapping):
+                # Not a patch: the server would write the data anew, and finds that it has changed.
+                api.replace({**record, "revision": number})
             else:
                 api.create(self._record(number))
 
@@ -86,7 +88,7 @@ class ClusterHistory(ClusterResource):
         """To create or renew a record."""
         from rolecall.cluster.api import Right
 
-        return (Right.on("create", self._ref), Right.on("patch", self._ref))
+        return (Right.on("create", self._ref), Right.on("update", self._ref))
 
     def reads(self) -> frozenset[str]:
         """The records."""

@@ -18,7 +18,7 @@ from rolecall.targets import Target
 if TYPE_CHECKING:
     from rolecall.cluster.api import Right
 
-#: Kinds whose pods need what the other objects are: they are applied after those, one by one.
+#: Kinds whose pods need what the other objects are: they are applied after those.
 WORKLOADS = frozenset(
     {"DaemonSet", "Deployment", "Job", "MLService", "Pod", "StatefulSet", "SimpleMLService"}
 )
@@ -56,9 +56,9 @@ class ClusterObject(ClusterResource):
         return Ref.of(self.manifest)
 
     @property
-    def side_by_side(self) -> bool:
-        """Objects that run nothing need not wait for each other."""
-        return self.ref.kind not in WORKLOADS
+    def beside(self) -> str:
+        """What runs something waits for all that is declared before it, but for its like."""
+        return self.ref.kind if self.ref.kind in WORKLOADS else "objects"
 
     def look(self) -> Look:
         """Read it, and compare it field by field."""

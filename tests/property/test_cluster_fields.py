@@ -127,10 +127,9 @@ def test_an_object_that_is_not_there_gets_every_field(data: dict[str, str]) -> N
     assert all(isinstance(change, FieldChange) and change.before is None for change in changes)
 
 
-FIELDS = st.sampled_from(
-    "containers env name ports protocol containerPort limits cpu x.y/z metadata labels finalizers"
-    " spec args selector data status".split()
-)
+_LISTS = ["containers", "env", "ports", "finalizers", "args"]
+_MAPS = ["limits", "metadata", "labels", "spec", "selector", "data", "status"]
+FIELDS = st.sampled_from([*_LISTS, *_MAPS, "name", "protocol", "containerPort", "cpu", "x.y/z"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "a", "1", "1000m"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4),

@@ -89,7 +89,9 @@ def _running(
     name = str(spec["name"])
     doing = f"container {name} runs" + (f"; {answer}" if answer else ", and is not ready yet")
     if crashed:  # it runs again, and may have been mended
-        return f"{doing}; before, {crashed.what}", replace(crashed, hope="full")
+        count = int(status.get("restartCount") or 0) + 1
+        before = f"started {count} times" if crashed.case == "probe" else f"before, {crashed.what}"
+        return f"{doing}; {before}", replace(crashed, hope="full")
     if not answer:
         return doing, None
     return doing, Trouble(
@@ -137,12 +139,13 @@ def _probe_kill(spec: Mapping[str, Any], events: Sequence[Object]) -> str:
     match = _KILLED.search(said(latest(events, "Killing")))
     if not match:
         return ""
-    probe = spec.get(PROBES[match[1].capitalize()]) or {}
+    kind = match[1].capitalize()
+    probe = spec.get(PROBES[kind]) or {}
     seconds = int(probe.get("failureThreshold", 3)) * int(probe.get("periodSeconds", 10))
-    answer = _answer(spec, events)
-    return f"its {match[1]} probe{_asks(probe)} did not pass within {seconds} s" + (
-        f"; {answer}" if answer else ""
-    )
+    answers = (_UNHEALTHY.match(said(event)) for event in events)
+    words = next((answer[2] for answer in answers if answer and answer[1] == kind), "")
+    because = f": {words}" if words else ""
+    return f"its {match[1]} probe{_asks(probe)} did not pass within {seconds} s{because}"
 
 
 def _config_trouble(container: str, waiting: Mapping[str, Any]) -> Trouble:
@@ -152,7 +155,7 @@ def _config_trouble(container: str, waiting: Mapping[str, Any]) -> Trouble:
         hint = f"make the {match[1].lower()} {match[2]} in this namespace, or name another one"
     elif match := re.search(r"find key (\S+) in (Secret|ConfigMap) (\S+)", message):
         hint = f"add the key {match[1]} to the {match[2].lower()} {match[3]}, or name another one"
-    elif "runAsNonRoot" in message:
+    elif "runAsNonRoot" in message or "non-root policy" in message:
         hint = "give runAsUser a number other than 0, or use an image with a user of its own"
     return Trouble(
         "configuration",

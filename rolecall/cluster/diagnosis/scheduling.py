@@ -20,7 +20,9 @@ _TAINT = re.compile(r"untolerated taint(?:\(s\))? ?\{([^}]*)\}")
 _NO_CLAIM = re.compile(r'persistentvolumeclaim "([^"]+)" not found')
 
 #: What follows is about evicting other pods, and about claims of devices: not the reason.
-_BESIDES = re.compile(r",? ?(?:no new claims to deallocate,? ?)?preemption: .*|\. +no new claims.*")
+_BESIDES = re.compile(
+    r"\. not found$|,? ?(?:no new claims to deallocate,? ?)?preemption: .*|\. +no new claims.*"
+)
 
 #: What the scheduler's words mean, and what to do.
 _MEANINGS: tuple[tuple[str, str, str], ...] = (

@@ -41,6 +41,15 @@ def claim_trouble(
         )
     if phase == "Bound":
         return None
+    if not claim["spec"].get("storageClassName") and not claim["spec"].get("volumeName"):
+        return Trouble(
+            "volume",
+            about,
+            f"the claim {claim_name} has no volume: it names no storage class, the cluster has no "
+            "default one, and no volume that is there fits",
+            "name a storage class in the settings: kubectl get storageclass lists them",
+            "little",  # a volume may just be bound to it
+        )
     reported = events_of(events, claim)
     event = latest(reported, "ProvisioningFailed", "FailedBinding", "ExternalProvisioning")
     if event is None or latest(reported, "WaitForFirstConsumer", event["reason"]) is not event:
@@ -53,12 +62,6 @@ def _pending(claim: Object, event: Object) -> tuple[str, str, Hope]:
     words = said(event)
     storage_class = claim["spec"].get("storageClassName")
     asked = (claim["spec"].get("resources") or {}).get("requests") or {}
-    if event["reason"] == "FailedBinding" and not storage_class:
-        return (
-            f"it names no storage class, and the cluster has no default one ({words})",
-            "name a storage class in the settings: kubectl get storageclass lists them",
-            "little",
-        )
     if match := re.search(r'storageclass[^"]* "([^"]+)" not found', words, re.IGNORECASE):
         return (
             f"there is no storage class {match[1]}",

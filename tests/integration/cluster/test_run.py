@@ -3,102 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from rolecall.cluster.api import Api
-from rolecall.cluster.objects import INSTANCE, MANAGED_BY, MANAGER, Ref
-from rolecall.cluster.target import ClusterTarget
-from rolecall.resource import Resource
-from rolecall.resources.cluster_leftovers import ClusterLeftovers
+from rolecall.cluster.objects import INSTANCE
 from rolecall.resources.cluster_object import ClusterObject
-from rolecall.testing import Result, converge
-from tests.rig.kubernetes.cluster import CONTEXT, Cluster
-
-KINDS = (
-    ("apps/v1", "Deployment"),
-    ("v1", "Service"),
-    ("v1", "ConfigMap"),
-    ("v1", "Secret"),
-    ("v1", "PersistentVolumeClaim"),
-)
-
-
-@dataclass
-class Place:
-    """A namespace of the cluster, and runs on it."""
-
-    cluster: Cluster
-    namespace: str
-    folder: Path
-    kubeconfig: Path | None = None
-    context: str = CONTEXT
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def api(self) -> Api:
-        kubeconfig = str(self.kubeconfig or self.cluster.kubeconfig)
-        return Api(self.context, kubeconfig, self.namespace, self.folder / "cache")
-
-    def run(
-        self, *wanted: Resource, check: bool = False, diff: bool = False, **more: Any
-    ) -> Result:
-        target = ClusterTarget("cluster", self.api(), self.namespace, **more)
-        return converge(list(wanted), self.folder, target=target, check=check, diff=diff)
-
-    def thing(self, kind: str, name: str, version: str = "v1", **body: Any) -> dict[str, Any]:
-        labels = {MANAGED_BY: MANAGER, INSTANCE: "llm"}
-        metadata = {"name": name, "namespace": self.namespace, "labels": labels}
-        return {"apiVersion": version, "kind": kind, "metadata": metadata, **body}
-
-    def config(self, name: str = "one", **data: str) -> dict[str, Any]:
-        return self.thing("ConfigMap", name, data=data or {"a": "1"})
-
-    def deployment(
-        self, replicas: int | None = 0, image: str = "example.test/a:1"
-    ) -> dict[str, Any]:
-        labels = {"app": "llm"}
-        container = {"name": "main", "image": image, "ports": [{"containerPort": 8000}]}
-        spec: dict[str, Any] = {
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        }
-        return self.thing(
-            "Deployment",
-            "llm",
-            "apps/v1",
-            spec=spec if replicas is None else {"replicas": replicas, **spec},
-        )
-
-    def claim(self, size: str = "1Gi", **spec: Any) -> dict[str, Any]:
-        spec = {
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": size}},
-            **spec,
-        }
-        return self.thing("PersistentVolumeClaim", "data", spec=spec)
-
-    def leftovers(self, *wanted: dict[str, Any], delete_data: bool = False) -> ClusterLeftovers:
-        refs = frozenset(map(Ref.of, wanted))
-        return ClusterLeftovers("llm", self.namespace, KINDS, refs, delete_data=delete_data)
-
-    def kubectl(self, *arguments: str, **more: Any) -> str:
-        return self.cluster.kubectl("-n", self.namespace, *arguments, **more)
-
-    def get(self, what: str) -> dict[str, Any]:
-        return dict(json.loads(self.kubectl("get", what, "-o", "json")))
+from rolecall.testing import Result
+from tests.integration.cluster.place import Place, objects
+from tests.rig.kubernetes.cluster import Cluster
 
 
 @pytest.fixture
 def place(cluster: Cluster, namespace: str, tmp_path: Path) -> Place:
     return Place(cluster, namespace, tmp_path)
-
-
-def objects(manifests: Sequence[dict[str, Any]]) -> list[ClusterObject]:
-    return [ClusterObject(one) for one in manifests]
 
 
 def test_a_second_run_reads_once_and_writes_nothing(place: Place) -> None:
@@ -266,5 +184,3 @@ def test_after_a_failure_the_rest_is_skipped(place: Place) -> None:
     wanted = objects([place.config(), wrong, place.claim()])
     result = place.run(*wanted)
     assert _serial(result, *wanted) == ["changed", "failed", "skipped"]
-
-

@@ -104,15 +104,6 @@ def test_a_prepared_volume_need_not_be_writable(prepared: Pods) -> None:
     pods.podman("rm", "--force", "--time", "0", "reading")
 
 
-def test_at_another_path_only_the_repository_is_made_anew(prepared: Pods) -> None:
-    pods = replace(prepared, mount="/elsewhere")
-    pods.start("moved", *SERVE, "--set", "rolecall.home=/elsewhere/rolecall")
-    pods.until_ready("moved")
-    said = pods.log("moved")
-    assert "changed   tree:repo" in said and "ok        artifact:engine" in said
-    pods.podman("rm", "--force", "--time", "0", "moved")
-
-
 def test_the_link_leads_to_the_repository_wherever_the_volume_is_mounted(prepared: Pods) -> None:
     link = prepared.volume / "served"
     assert not link.readlink().is_absolute()
@@ -145,6 +136,16 @@ open("/data/answered", "w").write(answer.read().decode())
     prepared.podman("stop", "--time", "60", "second")
     assert prepared.ended("second") == 0, prepared.log("second")
     assert json.loads(answered.read_text())["text_output"]
+
+
+def test_at_another_path_only_the_repository_is_made_anew(prepared: Pods) -> None:
+    pods = replace(prepared, mount="/elsewhere")
+    home = ("--set", "rolecall.home=/elsewhere/rolecall")
+    pods.start("moved", *SERVE, *home, "--set", "repo.link=/elsewhere/served")
+    pods.until_ready("moved")
+    said = pods.log("moved")
+    assert "changed   tree:repo" in said and "ok        artifact:engine" in said
+    pods.podman("rm", "--force", "--time", "0", "moved")
 
 
 def test_a_directory_in_the_link_s_place_is_left_alone(prepared: Pods) -> None:

@@ -85,12 +85,13 @@ def kubelet(folder: Path, authority: Path, group: str) -> dict[str, Any]:
     }
 
 
-def proxy(kubeconfig: Path) -> dict[str, Any]:
+def proxy(kubeconfig: Path, node: str) -> dict[str, Any]:
     """For ``kube-proxy --config``; the tables of tracked connections stay as the host has them."""
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "clientConnection": {"kubeconfig": str(kubeconfig)},
+        "hostnameOverride": node,
         "mode": "iptables",
         "clusterCIDR": PODS,
         "oomScoreAdj": 0,
@@ -100,7 +101,6 @@ def proxy(kubeconfig: Path) -> dict[str, Any]:
             "tcpEstablishedTimeout": "0s",
             "tcpCloseWaitTimeout": "0s",
         },
-        "iptables": {"syncPeriod": "5s", "minSyncPeriod": "0s"},
         "healthzBindAddress": "127.0.0.1:10256",
         "metricsBindAddress": "127.0.0.1:10249",
     }

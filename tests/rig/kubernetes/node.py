@@ -167,7 +167,7 @@ def _start(made: Node) -> Node:
         "kubelet",
         f"--config={folder}/kubelet.json",
         f"--kubeconfig={config}",
-        f"--root-dir={folder}/kubelet",
+        f"--root-dir={room.SHORT}/kubelet",
         f"--cert-dir={folder}/kubelet-pki",
         f"--hostname-override={NAME}",
         f"--node-ip={made.room.inside}",
@@ -177,6 +177,8 @@ def _start(made: Node) -> Node:
     made.cluster.call("POST", "/apis/storage.k8s.io/v1/storageclasses", _STORAGE_CLASS)
     made.add_volumes(VOLUMES)
     _wait(made, "the node", lambda: _check_ready(made.cluster))
+    rules = ["iptables", "-w", "-t", "nat", "-S", "KUBE-SERVICES"]
+    _wait(made, "kube-proxy", lambda: made.run(*rules))
     return made
 
 
@@ -190,7 +192,7 @@ def _configure(made: Node) -> None:
     (folder / "resolv.conf").touch()
     kubelet = configuration.kubelet(folder, plane.issuer.certificate, made.room.name)
     (folder / "kubelet.json").write_text(json.dumps(kubelet))
-    proxy = configuration.proxy(plane.component("system:kube-proxy"))
+    proxy = configuration.proxy(plane.component("system:kube-proxy"), NAME)
     (folder / "kube-proxy.json").write_text(json.dumps(proxy))
 
 
@@ -213,13 +215,14 @@ def _check_ready(cluster: Cluster) -> None:
     assert not taints, f"it has taints: {taints}"
 
 
-def _wait(made: Node, what: str, check: Callable[[], None]) -> None:
+def _wait(made: Node, what: str, check: Callable[[], object]) -> None:
     """Wait until a check holds."""
     deadline = time.monotonic() + PATIENCE
     while True:
         made.cluster.plane.check()
         try:
-            return check()
+            check()
+            return
         except AssertionError as error:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{what} is not ready after {PATIENCE} s: {error}") from None

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.rig.kubernetes.plane import SERVICES
 from tests.rig.kubernetes.processes import Server
 from tests.rig.sshd import descendants
 
@@ -33,6 +34,9 @@ _SYSCTLS = {
     "kernel/keys/root_maxbytes": "25000000",
 }
 
+#: The room's folder, inside, by a name that leaves sockets below it room for theirs.
+SHORT = Path("/run/room")
+
 _PREFIX = "rolecall-node-"
 
 
@@ -45,7 +49,7 @@ class Room:
         name: of its control groups.
         leader: its first process, as seen from outside.
         outside: the address of this machine on the one cable to the room.
-        inside: the room's address there. There is no default route.
+        inside: the room's address there; it has no default route.
     """
 
     folder: Path
@@ -98,13 +102,15 @@ def _furnish(folder: Path) -> str:
     """The script of the first process; at its end it collects what others leave behind."""
     lines = ["mount --make-rshared /", "mount -t tmpfs -o mode=755 run /run"]
     (folder / "log").mkdir()
-    lines.append(f"mount --bind {shlex.quote(str(folder))}/log /var/log")
+    here = shlex.quote(str(folder))
+    lines.append(f"mount --bind {here}/log /var/log")
+    lines.append(f"mkdir {SHORT} && mount --bind {here} {SHORT}")
     for number, (name, value) in enumerate(_SYSCTLS.items()):
         if Path("/proc/sys", name).exists():
             file = folder / f"sysctl-{number}"
             file.write_text(f"{value}\n")
             lines.append(f"mount --bind {shlex.quote(str(file))} /proc/sys/{name}")
-    lines += ["ip link set lo up", f": >{shlex.quote(str(folder))}/furnished"]
+    lines += ["ip link set lo up", f": >{here}/furnished"]
     lines += ["while :; do sleep 3600 & wait; done"]
     return "\n".join(lines)
 
@@ -134,6 +140,8 @@ def _connect(room: Room) -> None:
     inside = ["nsenter", "-t", leader, "-n", "ip"]
     _run(*inside, "addr", "add", f"{room.inside}/30", "dev", "eth0")
     _run(*inside, "link", "set", "eth0", "up")
+    # A Service's address is never on the wire, but only what has a route is rewritten.
+    _run(*inside, "route", "add", SERVICES, "dev", "eth0")
 
 
 def _run(*command: str) -> None:

@@ -207,7 +207,7 @@ def test_a_container_killed_for_its_probe_says_how_long_it_was_given() -> None:
         ),
     ]
     trouble = only_trouble(thing, *events)
-    assert "startup probe (GET /v2/health/ready on port 8000) did not pass within 300 s" in (
+    assert "startup probe (GET /v2/health/ready on port 8000) did not pass within 300 s: " in (
         trouble.what
     )
     assert "statuscode: 503" in trouble.what
@@ -239,6 +239,7 @@ def test_events_of_another_container_are_not_this_ones() -> None:
         ('secret "hub" not found', "make the secret hub in this namespace"),
         ('configmap "llm-config" not found', "make the configmap llm-config in this namespace"),
         ("couldn't find key token in Secret models/hub", "add the key token to the secret"),
+        ('container\'s runAsUser breaks non-root policy (pod: "x")', "runAsUser"),
         (
             'container has runAsNonRoot and image will run as root (pod: "x", container: triton)',
             "runAsUser",
@@ -416,7 +417,7 @@ def test_a_claim_without_a_storage_class_says_so() -> None:
     thing = claim("Pending", storage_class=None)
     trouble = claim_trouble("llm", thing, [event(thing, "FailedBinding", words)])
     assert trouble is not None
-    assert "names no storage class, and the cluster has no default one" in trouble.what
+    assert "names no storage class, the cluster has no default one" in trouble.what
     assert "kubectl get storageclass" in trouble.hint
 
 
