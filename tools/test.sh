@@ -7,9 +7,9 @@ cd "$here"
 ensure_environment "$here" requirements-test.lock
 bin=$here/.venv/bin
 only=${1:-} match=${2:-} quick=${3:-}
-clusters=tests/integration/cluster
+clusters=tests/integration/cluster images=tests/integration/images
 # What --quick leaves out: minutes of building, gigabytes, and machines that can run it.
-long="$clusters tests/integration/images tests/integration/bundle"
+long="$clusters $images tests/integration/bundle"
 only=${only#./} only=${only%/}
 if [ -n "$quick" ]; then
   for folder in $long; do
@@ -25,7 +25,7 @@ fi
 # (tests/rig) makes hosts of, a container engine, what a Kubernetes node runs on, and an MPI.
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   for need in busybox sudo tcsh fish mmdebstrap sshd:openssh-server ip:iproute2 \
-    systemd-nspawn:systemd-container podman runc containerd iptables conntrack \
+    systemd-nspawn:systemd-container podman runc containerd iptables \
     /usr/lib/cni/bridge:containernetworking-plugins mpirun:openmpi-bin; do
     command -v "${need%%:*}" >/dev/null || missing="${missing:-} ${need##*:}"
   done
@@ -43,7 +43,7 @@ if [ -z "$only$match" ]; then
 fi
 # Kubernetes is built before the tests rather than in the first that needs it, since it takes
 # minutes, once for a user. Where it cannot be built, the tests on clusters skip and say why.
-case $only in "" | tests | tests/integration | "$clusters" | "$clusters"/*)
+case $only in "" | tests | tests/integration | "$clusters"* | "$images"*)
   if [ -z "$quick$match${KUBEBUILDER_ASSETS:-}" ] && command -v go >/dev/null; then
     "$bin/python" -m tests.rig.kubernetes.build >/dev/null || :
   fi

@@ -1,5 +1,5 @@
 # Strict types: the controller's code as a whole, then each program that runs on a target by
-# itself, since each is loaded from its own folder. The runner's benchmark counts as the controller's.
+# itself, since each is loaded from its own folder. The runner's benchmarks count as the controller's.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 mypy=$here/.venv/bin/mypy
@@ -8,7 +8,7 @@ cd "$here"
 for folder in roles/engine/openvino roles/engine/vllm roles/model/fetch roles/repo/fill roles/repo/backends/tensorrtllm \
   templates/inflight_batcher_llm/*/1 benchmarks docker/gpu; do
   files=$(cd -- "$folder" && find . -name '*.py' ! -path '*/__pycache__/*' \
-    ! -path ./runner.py ! -path './peers/*' | sort)
+    ! -path ./runner.py ! -path ./k8s.py ! -path './peers/*' ! -path './cluster/*' | sort)
   [ -n "$files" ] || continue
   path=
   case $folder in

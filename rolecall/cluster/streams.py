@@ -35,7 +35,7 @@ def logs(wire: Wire, pod: Ref, query: Mapping[str, str]) -> Iterator[str]:
     """
     from urllib3.exceptions import HTTPError
 
-    response = wire.send("GET", path(pod, "log"), query, stream=True)
+    response = wire.stream(path(pod, "log"), query)
     try:
         if response.status >= 300:
             raise refused(response.status, _status(response.read()), "read the log of", pod)

@@ -10,12 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlencode
 
 from rolecall.cluster.connections import CONNECT
 from rolecall.cluster.kubeconfig import Access
 from rolecall.errors import ConfigError, UnreachableError
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
 
 #: Seconds before each further attempt at what may be asked twice.
 PAUSES = (0.2, 0.6, 1.5)
@@ -27,6 +30,10 @@ USER_AGENT = "rolecall"
 
 #: The content type of requests and answers, unless another is said.
 JSON = "application/json"
+
+
+#: The part of an address behind the question mark.
+Query: TypeAlias = Sequence[tuple[str, str]] | Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ class Wire:
         self,
         method: str,
         path: str,
-        query: Sequence[tuple[str, str]] | Mapping[str, str] = (),
+        query: Query = (),
         body: Any = None,
         content: str = JSON,
         *,
@@ -87,29 +94,21 @@ class Wire:
         data = None if body is None else json.dumps(body).encode()
         pauses = list(PAUSES) if again else []
         while True:
+            headers = {**self.headers(), "Accept": accept}
+            if data is not None:
+                headers["Content-Type"] = content
             try:
-                response = self.send(method, path, query, data, content, accept=accept)
-                answer = Answer(response.status, _read(response.data))
-            except UnreachableError:
+                status, text = self._exchange(method, _target(path, query), data, headers)
+            except (OSError, HTTPException) as error:
                 if not pauses:
-                    raise
+                    raise self.unreachable(error) from error
             else:
-                if answer.status not in _BUSY or not pauses:
-                    return answer
+                if status not in _BUSY or not pauses:
+                    return Answer(status, _read(text))
             time.sleep(pauses.pop(0) * random.uniform(0.8, 1.2))
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        query: Sequence[tuple[str, str]] | Mapping[str, str] = (),
-        data: bytes | None = None,
-        content: str = JSON,
-        *,
-        stream: bool = False,
-        accept: str = JSON,
-    ) -> Any:
-        """One request; with ``stream``, its answer is read by the caller, who closes it.
+    def stream(self, path: str, query: Query) -> Any:
+        """The answer to a GET that is read, and closed, by the caller.
 
         Raises:
             UnreachableError: the server does not answer.
@@ -117,19 +116,14 @@ class Wire:
         from urllib3 import Timeout
         from urllib3.exceptions import HTTPError
 
-        headers = {**self.headers(), "Accept": accept}
-        if data is not None:
-            headers["Content-Type"] = content
-        address = f"{self.server}{path}{f'?{urlencode(query)}' if query else ''}"
         try:
             return self._pool.request(
-                method,
-                address,
-                body=data,
-                headers=headers,
-                preload_content=not stream,
+                "GET",
+                f"{self.server}{_target(path, query)}",
+                headers=self.headers(),
+                preload_content=False,
                 retries=False,
-                timeout=Timeout(connect=CONNECT, read=None if stream else ANSWER),
+                timeout=Timeout(connect=CONNECT, read=None),
             )
         except HTTPError as error:
             raise self.unreachable(error) from error
@@ -155,6 +149,10 @@ class Wire:
                 f"{where} did not answer in time", "are you in the right network, or VPN?"
             )
         return UnreachableError(f"{where} cannot be reached: {text}", "kubectl version tells more")
+
+
+def _target(path: str, query: Query) -> str:
+    return f"{path}?{urlencode(query)}" if query else path
 
 
 def _read(data: bytes) -> dict[str, Any]:

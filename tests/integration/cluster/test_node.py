@@ -104,6 +104,8 @@ def test_a_pod_runs_and_its_log_is_read(node: Node, space: str) -> None:
     apply(node, space, POD)
     wait(node, space, "--for=condition=Ready", "pod/one")
     assert node.cluster.kubectl("-n", space, "logs", "one") == "serving on 8080\n"
+    events = get(node, space, "events", "{range .items[*]}{.type} {.message}\\n{end}")
+    assert "Warning" not in events
 
 
 def test_a_program_is_started_in_a_running_pod(node: Node, space: str) -> None:

@@ -112,6 +112,24 @@ def test_a_folder_that_lacks_a_program_is_named(
         programs.find()
 
 
+def test_what_a_folder_lacks_comes_from_a_build_of_the_same_version(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in programs.SERVER:
+        (tmp_path / name).symlink_to(cluster.plane.programs(name))
+    monkeypatch.setenv(programs.ASSETS, str(tmp_path))
+    found = programs.find()
+    assert found.folder == tmp_path
+    if build.cached():
+        assert Path(found("kube-scheduler")).parent == build.cached()
+    (tmp_path / "old").mkdir()
+    other = tmp_path / "old/kube-apiserver"
+    other.write_text("#!/bin/sh\necho Kubernetes v1.20.2\n")
+    other.chmod(0o755)
+    with pytest.raises(pytest.skip.Exception, match="old has no kube-scheduler"):
+        programs.Programs(other.parent)("kube-scheduler")
+
+
 def test_without_go_and_without_a_build_the_skip_says_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

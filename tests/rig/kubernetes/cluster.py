@@ -69,7 +69,7 @@ class Cluster:
         if not self._controlled:
             self.plane.start_controllers()
             self._controlled = True
-            self._wait_for_controllers()
+            self._wait_until_furnished("default")
         self.plane.check()
         return self
 
@@ -113,7 +113,7 @@ class Cluster:
             account = {"metadata": {"name": "default"}}
             self.call("POST", f"/api/v1/namespaces/{name}/serviceaccounts", account)
         else:
-            self._wait_for_account(name)
+            self._wait_until_furnished(name)
         try:
             yield name
         finally:
@@ -172,20 +172,15 @@ class Cluster:
             assert time.monotonic() < deadline, f"{log} lacks a request after {_SETTLE} s"
             time.sleep(0.01)
 
-    def _wait_for_controllers(self) -> None:
+    def _wait_until_furnished(self, namespace: str) -> None:
+        """Wait until controllers have put into a namespace what every pod wants."""
+        inside = f"/api/v1/namespaces/{namespace}"
         deadline = time.monotonic() + PATIENCE
-        with self.namespace() as name:
-            while not self._exists(f"/api/v1/namespaces/{name}/configmaps/kube-root-ca.crt"):
+        for path in (f"{inside}/serviceaccounts/default", f"{inside}/configmaps/kube-root-ca.crt"):
+            while not self._exists(path):
                 self.plane.check()
-                assert time.monotonic() < deadline, "the controllers do nothing"
-                time.sleep(0.1)
-
-    def _wait_for_account(self, namespace: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not self._exists(f"/api/v1/namespaces/{namespace}/serviceaccounts/default"):
-            self.plane.check()
-            assert time.monotonic() < deadline, "no controller makes the default ServiceAccount"
-            time.sleep(0.05)
+                assert time.monotonic() < deadline, f"no controller makes {path}"
+                time.sleep(0.02)
 
     def _exists(self, path: str) -> bool:
         try:

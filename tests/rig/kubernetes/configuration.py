@@ -52,13 +52,14 @@ def network() -> dict[str, Any]:
     return {"cniVersion": "0.4.0", "name": "pods", "plugins": [cable]}
 
 
-def kubelet(folder: Path, authority: Path, group: str) -> dict[str, Any]:
+def kubelet(folder: Path, authority: Path, group: str, address: str) -> dict[str, Any]:
     """For ``kubelet --config``.
 
     Args:
         folder: for its files.
         authority: the certificate that its clients are signed by.
         group: the control group that the pods' groups are made in.
+        address: of the node. Pods ask it for names, and are refused at once.
     """
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -70,6 +71,7 @@ def kubelet(folder: Path, authority: Path, group: str) -> dict[str, Any]:
         "oomScoreAdj": 0,
         "readOnlyPort": 0,
         "healthzPort": 0,
+        "clusterDNS": [address],
         "resolvConf": str(folder / "resolv.conf"),
         "podLogsDir": str(folder / "pods"),
         "volumePluginDir": str(folder / "plugins"),

@@ -21,22 +21,28 @@ SERVER = ("etcd", "kube-apiserver", "kubectl")
 
 @dataclass(frozen=True)
 class Programs:
-    """The programs of one folder, all of one version."""
+    """The programs of one folder."""
 
     folder: Path
 
     def __call__(self, name: str) -> str:
-        """The path of a program; skips, naming it, where the folder lacks it."""
+        """The path of a program; skips, naming it, where it is not to be had.
+
+        What a folder lacks comes from what was built, if that is of the same version.
+        """
         place = self.folder / name
-        if not place.exists():
-            pytest.skip(f"{self.folder} has no {name}")
-        return str(place)
+        if place.exists():
+            return str(place)
+        built = build.cached()
+        if built and built != self.folder and Programs(built).version() == self.version():
+            return Programs(built)(name)
+        pytest.skip(f"{self.folder} has no {name}")
 
     def version(self) -> str:
-        """Of the API server, such as ``v1.34.4``."""
-        asked = [self("kube-apiserver"), "--version"]
+        """Of the API server, without its last part, such as ``v1.34``."""
+        asked = [str(self.folder / "kube-apiserver"), "--version"]
         said = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True).stdout
-        return said.split()[-1]
+        return said.split()[-1].rpartition(".")[0]
 
 
 def find() -> Programs:

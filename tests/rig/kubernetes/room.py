@@ -75,6 +75,25 @@ class Room:
             time.sleep(0.1)
 
 
+def lacking() -> str:
+    """Why there can be no room here, if so."""
+    tried = subprocess.run([*_unshare(), "true"], capture_output=True, text=True)
+    if tried.returncode:
+        return f"namespaces: {tried.stderr.strip()}"
+    cable = f"rn{os.getpid()}"
+    pair = ["type", "veth", "peer", "name", f"{cable}b"]
+    tried = subprocess.run(["ip", "link", "add", cable, *pair], capture_output=True, text=True)
+    if tried.returncode:
+        return f"a network of their own: {tried.stderr.strip()}"
+    _run("ip", "link", "del", cable)
+    try:
+        _make_cgroups(name := f"{_PREFIX}{os.getpid()}")
+        _remove_cgroups(name)
+    except OSError as error:
+        return f"control groups: {error}"
+    return ""
+
+
 def make(folder: Path) -> Room:
     """A room with its files in an empty folder; needs root."""
     sweep()
@@ -158,6 +177,10 @@ def _hierarchies() -> Iterator[Path]:
 
 def _make_cgroups(name: str) -> None:
     for hierarchy in _hierarchies():
+        if hierarchy == CGROUPS:  # version 2, where a group has what its parent passes on
+            for controller in ("cpu", "cpuset", "io", "memory", "pids"):
+                with suppress(OSError):
+                    (hierarchy / "cgroup.subtree_control").write_text(f"+{controller}")
         group = hierarchy / name
         group.mkdir(exist_ok=True)
         for setting in ("cpuset.cpus", "cpuset.mems"):
