@@ -9,7 +9,7 @@ from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
 from rolecall.cluster.resource import ClusterResource
 from rolecall.cluster.run import Opened as OpenedCluster
-from rolecall.cluster.run import open_cluster
+from rolecall.cluster.run import brief, open_cluster
 from rolecall.cluster.target import ClusterTarget
 from rolecall.errors import ConfigError
 from rolecall.loop.plan import Prediction, Step, predict
@@ -70,13 +70,14 @@ def _print_state(step: Step, observed: Observed, said: Prediction) -> None:
     print(f"  probe     {_probe(resource)}")
     desired = dict(resource.desired())
     print("  observed  " + _fields(dict(observed.fields), hidden=hidden))
-    differing = {change.field for change in said.changes}
+    changes = brief(said.changes) if isinstance(resource, ClusterResource) else said.changes
+    differing = {change.field for change in changes}
     rest = {name: value for name, value in desired.items() if name not in differing}
     if not differing and rest:
         print("  desired   the same")
     elif rest or not desired:
         print("  desired   " + _fields(rest, hidden=hidden))
-    for change in said.changes:
+    for change in changes:
         before, after = (_HIDDEN, _HIDDEN) if hidden else (change.before, change.after)
         print(f"  differs   {change.field}: {_value(before)} → {_value(after)}")
 

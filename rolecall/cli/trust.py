@@ -9,7 +9,9 @@ from pathlib import Path
 
 from rolecall.cli.flags import Flags
 from rolecall.cli.project import Project
+from rolecall.cluster.target import ClusterTarget
 from rolecall.errors import ConfigError, RolecallError
+from rolecall.targets import Target
 from rolecall.targets.hostkeys import Entry, Judgement, ShownKey, forget, refusal
 from rolecall.targets.ssh import SshTarget
 
@@ -38,7 +40,7 @@ def trust(
     for plan in project.host_plans(flags):
         target = plan.target
         if not isinstance(target, SshTarget):
-            print(f"{target.name} is this machine: there is no key to accept")
+            print(f"{target.name} is {_kind(target)}: there is no key to accept")
             continue
         attempt = _Attempt(target, _file(target, shared), ask, replace)
         try:
@@ -55,6 +57,10 @@ def trust(
             + (" …" if unasked[3:] else ""),
         )
     return all_known
+
+
+def _kind(target: Target) -> str:
+    return "a cluster" if isinstance(target, ClusterTarget) else "this machine"
 
 
 def _file(target: SshTarget, shared: bool) -> Path:

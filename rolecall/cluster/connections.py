@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPSConnection
 from queue import Empty, LifoQueue
 from typing import TYPE_CHECKING, TypeAlias
@@ -57,14 +58,13 @@ class Connections:
         return said
 
     def _take(self) -> HTTPConnection:
-        while True:
-            try:
+        with suppress(Empty):
+            while True:
                 connection = self._idle.get_nowait()
-            except Empty:
-                return self._new()
-            if connection.sock and not _has_ended(connection):
-                return connection
-            connection.close()
+                if connection.sock and not _has_ended(connection):
+                    return connection
+                connection.close()
+        return self._new()
 
     def _new(self) -> HTTPConnection:
         connection = (

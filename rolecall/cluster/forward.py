@@ -100,6 +100,7 @@ def _carry(client: socket.socket, remote: WebSocket) -> None:
                     poll.unregister(client)
             if waits or line.fileno() in ready:
                 said = remote.recv_data()[1]
+                ends = ends and time.monotonic() + LAST_WORDS
                 if not said or (said[0] == _ERROR and _ERROR in begun):
                     break
                 if said[0] in begun:

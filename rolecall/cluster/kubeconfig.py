@@ -144,7 +144,21 @@ def _official(context: str, kubeconfig: str) -> tuple[Any, str]:
             f"context {context} of {shown}: its credentials cannot be had: {_said(error)}",
             "log in again, or run the program of its exec section by hand",
         ) from error
+    program = _program(config, shown, str(named[context].get("user")))
+    if program and not (_headers(configuration) or configuration.cert_file):
+        # The client only logs that, and would ask as nobody (kubernetes 37, kube_config.py).
+        raise UnreachableError(
+            f"context {context} of {shown}: its program {program} gave no credentials",
+            "is it installed? Run it by hand, or log in again",
+        )
     return configuration, str(named[context].get("namespace") or "default")
+
+
+def _program(config: Any, shown: str, user: str) -> str:
+    """The program that a user logs in by; empty where there is none."""
+    users = config.kube_config.KubeConfigMerger(shown).config.value.get("users") or []
+    found = [one.get("user") or {} for one in users if one.get("name") == user]
+    return str((found[0].get("exec") or {}).get("command", "")) if found else ""
 
 
 def _said(error: Exception) -> str:

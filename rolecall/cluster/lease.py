@@ -18,7 +18,7 @@ from rolecall.errors import RolecallError
 from rolecall.lock import LOCK_POLL, LockHolder, locked_error, signature
 
 if TYPE_CHECKING:
-    from rolecall.cluster.api import Api
+    from rolecall.cluster.api import Api, Right
 
 #: Seconds without a renewal after which a lock is void.
 DURATION = 60
@@ -30,6 +30,13 @@ RENEWAL = 15.0
 def lock_ref(namespace: str) -> Ref:
     """The lock of a namespace."""
     return Ref("coordination.k8s.io/v1", "Lease", "rolecall", namespace)
+
+
+def lock_rights(namespace: str) -> tuple[Right, ...]:
+    """What a run needs to be allowed to take the lock, renew it, and give it up."""
+    from rolecall.cluster.api import Right
+
+    return tuple(Right.on(verb, lock_ref(namespace)) for verb in ("create", "update", "delete"))
 
 
 def holder(lease: Found) -> str:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
-from rolecall.cluster.lease import held, holder, lock_ref
+from rolecall.cluster.lease import held, holder, lock_ref, lock_rights
 from rolecall.cluster.resource import ClusterResource, Look
 from rolecall.cluster.target import ClusterTarget, cluster_of
 from rolecall.errors import ConfigError, RolecallError, UnreachableError
@@ -185,9 +185,9 @@ class ClusterRun:
 
     def _check_rights(self, unmet: Sequence[Step], answers: Mapping[int, Observed]) -> None:
         """Refuse before anything is written what could not be written."""
-        rights = {
-            right: None for step in unmet for right in _resource(step).rights(answers[step.number])
-        }
+        needed = [_resource(step).rights(answers[step.number]) for step in unmet]
+        needed.append(lock_rights(self.target.namespace))
+        rights = {right: None for some in needed for right in some}
         missing = self.target.api.missing(list(rights))
         if missing:
             named = "\n".join(f"  {right}" for right in missing)

@@ -57,10 +57,10 @@ class ClusterGone(ClusterResource):
         return Call(run, f"delete {self.ref}")
 
     def rights(self, observed: Observed) -> tuple[Right, ...]:
-        """To delete it."""
+        """To delete it, and to see that it has gone."""
         from rolecall.cluster.api import Right
 
-        return (Right.on("delete", self.ref),)
+        return tuple(Right.on(verb, self.ref) for verb in ("get", "delete"))
 
     def reads(self) -> frozenset[str]:
         """Itself."""

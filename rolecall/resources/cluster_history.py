@@ -85,10 +85,10 @@ class ClusterHistory(ClusterResource):
         return Call(run, "record what is in service")
 
     def rights(self, observed: Observed) -> tuple[Right, ...]:
-        """To create or renew a record."""
+        """To create a record, or to read one and renew it."""
         from rolecall.cluster.api import Right
 
-        return (Right.on("create", self._ref), Right.on("update", self._ref))
+        return tuple(Right.on(verb, self._ref) for verb in ("get", "create", "update"))
 
     def reads(self) -> frozenset[str]:
         """The records."""

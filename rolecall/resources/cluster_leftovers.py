@@ -74,7 +74,7 @@ class ClusterLeftovers(ClusterResource):
         return Call(run, f"delete {', '.join(names)}")
 
     def rights(self, observed: Observed) -> tuple[Right, ...]:
-        """To delete each."""
+        """To delete each, and to see that it has gone."""
         from rolecall.cluster.api import Right
 
         names = [name.partition("/") for name in observed.get("left over").split(", ") if name]
@@ -82,8 +82,9 @@ class ClusterLeftovers(ClusterResource):
         versions = {kind: version for version, kind in self.kinds}
         versions[history.kind] = history.api_version
         return tuple(
-            Right.on("delete", Ref(versions[kind], kind, name, self.namespace))
+            Right.on(verb, Ref(versions[kind], kind, name, self.namespace))
             for kind, _, name in names
+            for verb in ("get", "delete")
         )
 
     def reads(self) -> frozenset[str]:

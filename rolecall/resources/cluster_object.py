@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from rolecall.cluster.fields import FieldChange, compare
+from rolecall.cluster.fields import FieldChange, compare, stamped
 from rolecall.cluster.objects import Found, Object, Ref
 from rolecall.cluster.resource import ClusterResource, Look
 from rolecall.cluster.target import ClusterTarget, cluster_of
@@ -73,21 +73,21 @@ class ClusterObject(ClusterResource):
 
         def run(target: Target) -> None:
             cluster = cluster_of(target)
-            cluster.api.apply(self.manifest, force=cluster.force_conflicts)
+            cluster.api.apply(self._stamped, force=cluster.force_conflicts)
 
         return Call(run, f"apply {self.ref}")
 
     def rights(self, observed: Observed) -> tuple[Right, ...]:
-        """To patch it, and to create it where there is none (as server-side apply asks)."""
+        """To see and patch it, and to create it where there is none (as server-side apply asks)."""
         from rolecall.cluster.api import Right
 
-        verbs = ("patch",) if observed.get("exists") == "yes" else ("patch", "create")
+        verbs = ("get", "patch") if observed.get("exists") == "yes" else ("get", "patch", "create")
         return tuple(Right.on(verb, self.ref) for verb in verbs)
 
     def rehearse(self, target: ClusterTarget) -> tuple[str, ...]:
         """What the server says the object would be."""
         live = target.api.read([self.ref])[0]
-        would_be = target.api.apply(self.manifest, force=target.force_conflicts, dry_run=True)
+        would_be = target.api.apply(self._stamped, force=target.force_conflicts, dry_run=True)
         return unified(live if not isinstance(live, tuple) else None, would_be)
 
     def reads(self) -> frozenset[str]:
@@ -100,20 +100,24 @@ class ClusterObject(ClusterResource):
 
     @cached_property
     def _desired(self) -> _Desired:
-        return _Desired(self.manifest)
+        return _Desired(self._stamped)
+
+    @cached_property
+    def _stamped(self) -> Object:
+        return stamped(self.manifest)
 
     def _answer(self, found: Sequence[Found]) -> Observed:
         live = found[0]
         if live is None or isinstance(live, tuple):
             return Observed.of({"exists": "no"})
-        changes = compare(self.manifest, live)
+        changes = compare(self._stamped, live)
         if not changes:
             return Observed("exists=yes", self._desired)
         fields = dict(self._desired)
         besides: list[str] = []
         for change in changes:
             if change.path not in fields:
-                besides.append(f"{change.path} {change.before} → {change.after or 'nothing'}")
+                besides.append(f"{change.path} {_text(change.before)} → {_text(change.after)}")
             elif (before := _seen(change)) is None:
                 del fields[change.path]
             else:
@@ -154,4 +158,8 @@ def _seen(change: FieldChange) -> str | None:
     if not change.owner:
         same = change.before is not None and change.before == change.after
         return f"{change.before} (set by nobody)" if same else change.before
-    return f"{'nothing' if change.before is None else change.before} (set by {change.owner})"
+    return f"{_text(change.before)} (set by {change.owner})"
+
+
+def _text(value: str | None) -> str:
+    return "nothing" if value is None else value

@@ -17,6 +17,8 @@ from rolecall.errors import ConfigError
 
 if TYPE_CHECKING:
     from rolecall.events import Stream
+    from rolecall.resource import Resource
+    from rolecall.role import Host
     from rolecall.run import HostResult
 
 N = TypeVar("N", int, float)
@@ -123,11 +125,17 @@ def _switch_task(project: Project, name: str, doc: str, *, on: bool) -> Rolecall
     ) -> None:
         from roles.server.role import service
 
+        def switched(host: Host) -> list[tuple[str, Resource]]:
+            if host.kind == "cluster":
+                raise ConfigError(
+                    f"{host.name} is a cluster, and {name} is for hosts",
+                    "k8s.replicas says how many pods serve there, and may be 0",
+                )
+            return [("server", replace(service(host), running=on))]
+
         flags = from_arguments(locals())
         with reported(project.state, json=json):
-            status = project.converge(
-                name, flags, what=lambda host: [("server", replace(service(host), running=on))]
-            )
+            status = project.converge(name, flags, what=switched)
         if status:
             raise Exit(code=status)
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_lowercase
 
 from tests.rig.kubernetes.plane import SERVICES
 from tests.rig.kubernetes.processes import Server
@@ -80,14 +81,14 @@ def lacking() -> str:
     tried = subprocess.run([*_unshare(), "true"], capture_output=True, text=True)
     if tried.returncode:
         return f"namespaces: {tried.stderr.strip()}"
-    cable = f"rn{os.getpid()}"
+    cable = f"rn{os.getpid()}x"
     pair = ["type", "veth", "peer", "name", f"{cable}b"]
     tried = subprocess.run(["ip", "link", "add", cable, *pair], capture_output=True, text=True)
     if tried.returncode:
         return f"a network of their own: {tried.stderr.strip()}"
     _run("ip", "link", "del", cable)
     try:
-        _make_cgroups(name := f"{_PREFIX}{os.getpid()}")
+        _make_cgroups(name := f"{_PREFIX}{os.getpid()}-x")
         _remove_cgroups(name)
     except OSError as error:
         return f"control groups: {error}"
@@ -97,10 +98,11 @@ def lacking() -> str:
 def make(folder: Path) -> Room:
     """A room with its files in an empty folder; needs root."""
     sweep()
-    name = f"{_PREFIX}{os.getpid()}"
+    letters = (letter for letter in ascii_lowercase if not _cable(letter)[1].exists())
+    cable = _cable(letter := next(letters))[0]
+    name = f"{_PREFIX}{os.getpid()}-{letter}"
     _make_cgroups(name)
     first = Server(folder / "room.log", [*_unshare(), "sh", "-euc", _furnish(folder)])
-    cable = f"rn{os.getpid()}"
     outside, inside = _addresses()
     room = Room(folder, name, 0, outside, inside, first, cable)
     try:
@@ -110,6 +112,12 @@ def make(folder: Path) -> Room:
         room.close()
         raise
     return room
+
+
+def _cable(letter: str) -> tuple[str, Path]:
+    """The name of one of this process's cables, and where it is if it is."""
+    name = f"rn{os.getpid()}{letter}"
+    return name, Path("/sys/class/net", name)
 
 
 def _unshare() -> list[str]:
@@ -203,5 +211,5 @@ def sweep() -> None:
     """Remove the control groups of runs that were killed."""
     names = {place.name for at in _hierarchies() for place in at.glob(f"{_PREFIX}*")}
     for name in names:
-        if not Path("/proc", name.removeprefix(_PREFIX)).exists():
+        if not Path("/proc", name.removeprefix(_PREFIX).partition("-")[0]).exists():
             _remove_cgroups(name)
