@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -96,14 +96,6 @@ def diff(desired: Mapping[str, str], observed: Observed) -> tuple[Change, ...]:
         Change(name, observed.fields.get(name), value)
         for name, value in desired.items()
         if observed.fields.get(name) != value
-    )
-
-
-def mask(changes: Sequence[Change]) -> tuple[Change, ...]:
-    """The changes of a secret resource: which fields, never their values."""
-    return tuple(
-        Change(change.field, None if change.before is None else "********", "********")
-        for change in changes
     )
 
 

@@ -15,10 +15,10 @@ from rolecall.facts import script as facts_script
 from rolecall.lock import LOCK_POLL, RELEASE, LockHolder, locked_error, signature
 from rolecall.loop.answers import Answers, parts
 from rolecall.loop.converge import Closing, Convergence, probe
-from rolecall.loop.plan import Prediction, Step, first_refusal, not_begun, predict
+from rolecall.loop.plan import Prediction, Step, first_refusal, mask, not_begun, predict
 from rolecall.loop.preview import text_diffs
 from rolecall.loop.scripts import Dialect, Group, Numbered, definitions, dialect, probe_batch
-from rolecall.resource import Observed, Skip, diff, mask
+from rolecall.resource import Observed, Skip, diff
 from rolecall.role import Host
 from rolecall.run import Declare, HostPlan, Options, new_run_id
 from rolecall.session import Session

@@ -156,7 +156,8 @@ def _official(context: str, kubeconfig: str) -> tuple[Any, str]:
 
 def _program(config: Any, shown: str, user: str) -> str:
     """The program that a user logs in by; empty where there is none."""
-    users = config.kube_config.KubeConfigMerger(shown).config.value.get("users") or []
+    merged = config.kube_config.KubeConfigMerger(shown).config.value
+    users = [getattr(one, "value", one) for one in merged.get("users") or []]
     found = [one.get("user") or {} for one in users if one.get("name") == user]
     return str((found[0].get("exec") or {}).get("command", "")) if found else ""
 

@@ -40,7 +40,7 @@ class Ref:
         return self.api_version.rpartition("/")[0]
 
     def __str__(self) -> str:
-        return f"{self.kind}/{self.name}"
+        return f"{self.kind}/{self.name}" if self.name else self.kind
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ from rolecall.events import (
     TextDiff,
 )
 from rolecall.facts import Facts
-from rolecall.loop.plan import Prediction, Step, first_refusal, not_begun, predict
+from rolecall.loop.plan import Prediction, Step, first_refusal, mask, not_begun, predict
 from rolecall.progress import parse_progress
-from rolecall.resource import Call, Change, Observed, Refuse, Skip, diff, mask, overlap
+from rolecall.resource import Call, Change, Observed, Refuse, Skip, diff, overlap
 from rolecall.role import Host
 from rolecall.run import Declare, HostPlan, Options
 from rolecall.settings import Settings
@@ -284,6 +284,8 @@ class ClusterRun:
             if error is None and not remaining:
                 self._tell(step, "changed", changes, "", "", seconds)
                 continue
+            if self.target.interrupted:  # it has not failed: it is not over
+                raise UnreachableError(f"{self._name}: interrupted")
             self._stopped_by = self._stopped_by or step.resource.id
             if error is None:
                 error = RolecallError(_still(remaining, secret=step.resource.secret))

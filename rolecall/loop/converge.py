@@ -10,10 +10,10 @@ from rolecall.errors import RolecallError, UnreachableError
 from rolecall.events import Applying, Event, Outcome, Output, Progress, ResourceDone
 from rolecall.lock import LOCK_POLL, locked_error
 from rolecall.loop.answers import Answers, Part, parts
-from rolecall.loop.plan import Step, probe_trouble
+from rolecall.loop.plan import Step, mask, probe_trouble
 from rolecall.loop.scripts import Batch, Dialect, Numbered, apply_batch, definitions, probe_batch
 from rolecall.progress import parse_progress
-from rolecall.resource import Call, Change, Observed, Refuse, diff, mask, overlap
+from rolecall.resource import Call, Change, Observed, Refuse, diff, overlap
 from rolecall.session import Frame, Session
 
 Emit = Callable[[Event], None]

@@ -91,6 +91,14 @@ def not_begun(predictions: Mapping[int, Prediction], doomed: Step) -> dict[int, 
     }
 
 
+def mask(changes: Sequence[Change]) -> tuple[Change, ...]:
+    """The changes of a secret resource: which fields, never their values."""
+    return tuple(
+        Change(change.field, None if change.before is None else "********", "********")
+        for change in changes
+    )
+
+
 def probe_trouble(resource: Resource, observed: Observed) -> Prediction | None:
     """The failure of a probe that answered none of the fields it was asked for, if it did."""
     if any(name in observed.fields for name in resource.desired()):
