@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -99,7 +100,7 @@ class Desk:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=60,
         )
         assert "Traceback" not in done.stdout, done.stdout
         assert status is None or done.returncode == status, done.stdout
@@ -160,23 +161,24 @@ def pods_go_well(node: Kubelet, client: ApiClient, namespace: str) -> Iterator[N
 
     def act() -> None:
         while not over.wait(0.1):
-            for pod in core.list_namespaced_pod(namespace).items:
-                meta, container = pod.metadata, pod.spec.containers[0].name
-                if pod.spec.node_name != node.name or meta.uid in seen or meta.deletion_timestamp:
+            listed: Any = core.list_namespaced_pod(namespace, _preload_content=False)
+            for pod in json.loads(listed.data)["items"]:
+                meta, spec = pod["metadata"], pod["spec"]
+                name, container = meta["name"], spec["containers"][0]["name"]
+                is_over = meta["uid"] in seen or "deletionTimestamp" in meta
+                if spec.get("nodeName") != node.name or is_over:
                     continue
-                of_job = any(owner.kind == "Job" for owner in meta.owner_references or [])
                 with suppress(ApiException):  # gone meanwhile
-                    log = node.log(meta.name, container=container)
+                    log = node.log(name, container=container)
                     log.lines[:] = [f"a line of {container}"]
-                    if of_job:
+                    if any(owner["kind"] == "Job" for owner in meta.get("ownerReferences", [])):
                         state = {"state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}
                         log.over.set()
-                        node.says(namespace, meta.name, state, phase="Succeeded", name=container)
+                        node.says(namespace, name, state, phase="Succeeded", name=container)
                     else:
-                        state = {"state": {"running": {}}}
-                        up = {"ready": True, "started": True, **state}
-                        node.says(namespace, meta.name, up, phase="Running", name=container)
-                    seen.add(meta.uid)
+                        up = {"ready": True, "started": True, "state": {"running": {}}}
+                        node.says(namespace, name, up, phase="Running", name=container)
+                    seen.add(meta["uid"])
 
     thread = threading.Thread(target=act, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""The Role that docs/kubernetes.md shows is enough, and a right that is missing is named in time."""
+"""The Role of docs/kubernetes.md is enough, and a right that is missing is named in time."""
 
 from __future__ import annotations
 
@@ -167,9 +167,9 @@ def test_a_missing_right_is_named_before_anything_is_written(
     assert re.search(named, said, re.IGNORECASE), said
     asked = [one for one in cluster.requests(mark) if one.user == place.context]
     written = [one for one in asked if one.writes and not one.dry]
-    assert {one.resource for one in written} <= {
-        "selfsubjectaccessreviews.authorization.k8s.io"
-    }, written
+    assert {one.resource for one in written} <= {"selfsubjectaccessreviews.authorization.k8s.io"}, (
+        written
+    )
 
 
 def test_without_the_right_to_delete_what_is_left_over_nothing_is_written(

@@ -4,6 +4,7 @@ import pytest
 
 from rolecall.errors import ConfigError
 from rolecall.inventory import Become, Connection, connection, load_inventory
+from rolecall.inventory.connection import ClusterAddress
 from rolecall.yamlfile import SecretReference
 from tests.unit.inventory.support import load, write
 
@@ -87,3 +88,35 @@ def test_what_cannot_be_is_refused_with_its_place(tmp_path, line, words):
         of(tmp_path, line)
     assert caught.value.message.startswith(f"{tmp_path}/hosts:1: ")
     assert words in caught.value.message
+
+
+def test_a_context_makes_a_host_a_cluster(tmp_path):
+    line = "k8s_context=mine k8s_namespace=llm k8s_kubeconfig=~/kube"
+    found = of(tmp_path, line)
+    assert found == Connection(
+        "h",
+        "cluster",
+        "h",
+        cluster=ClusterAddress("mine", "llm", Path("~/kube").expanduser()),
+    )
+    assert of(tmp_path, "k8s_context=mine").cluster == ClusterAddress("mine")
+    assert of(tmp_path, "").cluster is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "way_out"),
+    [
+        ("k8s_contxt=a", "there is no variable k8s_contxt", "k8s_context, k8s_namespace"),
+        ("k8s_namespace=a", "k8s_context is not", "names the context"),
+        ("k8s_kubeconfig=a", "k8s_context is not", "names the context"),
+        ("k8s_context=a ansible_connection=ssh", "ansible_connection is set", "leave one"),
+        ("k8s_context='{{ a }}'", "k8s_context is a template", "write the value itself"),
+        ("k8s_context=[1]", "k8s_context: must be a text", ""),
+    ],
+)
+def test_what_makes_no_cluster_is_refused_with_its_place(tmp_path, line, said, way_out):
+    with pytest.raises(ConfigError) as error:
+        of(tmp_path, line)
+    assert said in error.value.message
+    assert "hosts" in error.value.message
+    assert way_out in (error.value.hint or "")
