@@ -57,6 +57,8 @@ def follow_job(
         state = job_state(questions, watch.look(), watch.reported)
         logs.follow(state.logs)
         watch.say(state.lines)
+        if state.lines and not state.logs:  # later on, its own log tells
+            target.tell(state.lines[-1], 0, 0)
         logs.say()
         if state.done:
             logs.finish()

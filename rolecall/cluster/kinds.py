@@ -69,19 +69,21 @@ class Kinds:
         if place := _KNOWN.get((version, kind)):
             return place
         with self._lock:
-            found = self._read()
-            if kind not in found.get(version, {}):
-                said = self._ask("/api/v1" if version == "v1" else f"/apis/{version}")
-                if said is None:
-                    return None
-                found[version] = {
-                    one["kind"]: [one["name"], one["namespaced"]]
-                    for one in said.get("resources", [])
-                    if "/" not in one["name"]
-                }
-                self._write(found)
-            answer = found[version].get(kind)
-        return Place(*answer) if answer else None
+            known = self._read().get(version, {}).get(kind)
+        if known is None:  # asked without the lock: kinds of several groups, side by side
+            said = self._ask("/api/v1" if version == "v1" else f"/apis/{version}")
+            if said is None:
+                return None
+            resources = {
+                one["kind"]: [one["name"], one["namespaced"]]
+                for one in said.get("resources", [])
+                if "/" not in one["name"]
+            }
+            known = resources.get(kind)
+            with self._lock:
+                self._read()[version] = resources
+                self._write(self._read())
+        return Place(*known) if known else None
 
     def _read(self) -> dict[str, dict[str, list[Any]]]:
         if self._found is None:

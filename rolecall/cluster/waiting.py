@@ -78,6 +78,7 @@ class Watch:
     _present: frozenset[str] = frozenset()
     _said: dict[str, float] = field(default_factory=dict)
     _told: tuple[str, int, int] = ("", -1, -1)
+    _shown: tuple[str, str, int, int] = ("", "", -1, -1)
 
     def look(self) -> list[Found]:
         """The answers to the questions.
@@ -120,8 +121,11 @@ class Watch:
         told = (state.summary, state.done, state.total)
         if told != self._told:
             self.target.say(f"{ref}: {state.summary}")
-            self.target.tell("replicas ready", state.done, state.total)
             self._told = told
+        doing = state.lines[-1] if state.lines else "replicas ready"
+        if (doing, *told) != self._shown:
+            self.target.tell(doing, state.done, state.total)
+            self._shown = (doing, *told)
         self.say(state.lines)
 
     def say(self, lines: Iterable[str]) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from rolecall.resources.cluster_leftovers import ClusterLeftovers
 from rolecall.resources.cluster_object import ClusterObject
@@ -25,27 +24,17 @@ from tests.integration.cluster.desk import (
     pods_go_well,
     project,
 )
+from tests.integration.cluster.documented import Rules, documented_rules
 from tests.integration.cluster.place import Place
 from tests.rig.kubernetes.cluster import Cluster
-from tests.unit.k8s.clusters import ROOT, settings
-
-Rules = list[dict[str, Any]]
-
-
-def documented() -> Rules:
-    """The rules of the Role in the document."""
-    text = (ROOT / "docs/kubernetes.md").read_text()
-    (block,) = re.findall(r"```yaml\n(apiVersion: rbac.*?)```", text, re.DOTALL)
-    role = yaml.safe_load(block)
-    assert role["kind"] == "Role"
-    return list(role["rules"])
+from tests.unit.k8s.clusters import settings
 
 
 def without(verb: str, resource: str, group: str) -> Rules:
     """The documented rules less one right."""
     kept: Rules = []
     found = False
-    for rule in copy.deepcopy(documented()):
+    for rule in copy.deepcopy(documented_rules()):
         if group in rule["apiGroups"] and resource in rule["resources"]:
             assert verb in rule["verbs"]
             found = True
@@ -87,7 +76,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def desk(root: Path, cluster: Cluster, tmp_path: Path) -> Iterator[Desk]:
     with cluster.controllers().namespace() as namespace:
-        who = user(cluster, namespace, tmp_path, documented())
+        who = user(cluster, namespace, tmp_path, documented_rules())
         assert who.kubeconfig is not None
         yield Desk(root, tmp_path, cluster, namespace, who.kubeconfig, who.context)
 

@@ -212,8 +212,8 @@ def test_a_rollout_is_told_step_by_step_and_ends_when_it_is_ready(
         node.says(here.namespace, pod, READY, phase="Running")
     assert waits.error is None
     assert look.answer(here.api.read(look.questions)).get("ready") == "yes"
-    assert here.told[0] == ("replicas ready", 0, 1)
-    assert here.told[-1] == ("replicas ready", 1, 1)
+    assert here.told[0][1:] == (0, 1)
+    assert here.told[-1][1:] == (1, 1)
     assert len(here.said) == len(set(here.said))  # nothing twice
 
 

@@ -19,11 +19,11 @@ import pytest
 import yaml
 
 from rolecall.output.text import gist
+from tests.integration.cluster.documented import documented_rules
 from tests.integration.deployed import Completed, events, recap, run_inv
 from tests.integration.images.wheels import MODEL, download
 from tests.rig.containers import Engine
 from tests.rig.kubernetes import node as nodes
-from tests.rig.kubernetes.cluster import CONTEXT
 from tests.rig.kubernetes.node import Node
 
 #: Settings that make room on a small machine, and requests that outlive a pod's farewell.
@@ -122,10 +122,12 @@ def deployment(
     archive.unlink()
     env = {"PIP_INDEX_URL": index, "PIP_TRUSTED_HOST": node.outside}
     with node.cluster.namespace() as namespace:
+        # Everything is done with the rights that the documentation asks for, and no others.
+        kubeconfig = node.cluster.user("deployer", documented_rules(), namespace)
         host = {
-            "k8s_context": CONTEXT,
+            "k8s_context": "deployer",
             "k8s_namespace": namespace,
-            "k8s_kubeconfig": str(node.cluster.kubeconfig),
+            "k8s_kubeconfig": str(kubeconfig),
             "k8s": {"image": image, "env": env, **SETTINGS},
         }
         group = {"hosts": {"cluster": None}}
