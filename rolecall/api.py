@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from rolecall.resources.absent import Absent
     from rolecall.resources.archive import Extracted
     from rolecall.resources.artifact import Artifact
+    from rolecall.resources.cluster_history import ClusterHistory
+    from rolecall.resources.cluster_leftovers import ClusterLeftovers
+    from rolecall.resources.cluster_object import ClusterObject
+    from rolecall.resources.cluster_prepared import ClusterPrepared
+    from rolecall.resources.cluster_ready import ClusterReady
     from rolecall.resources.command import Command
     from rolecall.resources.container_image import ContainerImage
     from rolecall.resources.directory import Directory
@@ -57,6 +62,11 @@ __all__ = [
     "Artifact",
     "Call",
     "Change",
+    "ClusterHistory",
+    "ClusterLeftovers",
+    "ClusterObject",
+    "ClusterPrepared",
+    "ClusterReady",
     "Command",
     "ConfigError",
     "ContainerImage",
@@ -109,6 +119,11 @@ _PLACES = {
     "Artifact": "rolecall.resources.artifact",
     "Call": "rolecall.resource",
     "Change": "rolecall.resource",
+    "ClusterHistory": "rolecall.resources.cluster_history",
+    "ClusterLeftovers": "rolecall.resources.cluster_leftovers",
+    "ClusterObject": "rolecall.resources.cluster_object",
+    "ClusterPrepared": "rolecall.resources.cluster_prepared",
+    "ClusterReady": "rolecall.resources.cluster_ready",
     "Command": "rolecall.resources.command",
     "ConfigError": "rolecall.errors",
     "ContainerImage": "rolecall.resources.container_image",

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from rolecall.api import Host, Resource, role
+from rolecall.api import (
+    ClusterHistory,
+    ClusterLeftovers,
+    ClusterObject,
+    ClusterPrepared,
+    ClusterReady,
+    Host,
+    Resource,
+    role,
+)
 from rolecall.cluster.follow import follow_job
 from rolecall.cluster.objects import Object, Ref
-from rolecall.resources.cluster_history import ClusterHistory
-from rolecall.resources.cluster_leftovers import ClusterLeftovers
-from rolecall.resources.cluster_object import WORKLOADS, ClusterObject
-from rolecall.resources.cluster_prepared import ClusterPrepared
-from rolecall.resources.cluster_ready import ClusterReady
+from rolecall.resources.cluster_object import WORKLOADS
 from roles.k8s.manifests import Manifests, manifests
 from roles.k8s.settings import K8s
 from roles.server.settings import Server

@@ -207,7 +207,9 @@ def show_answer(
     from roles.server.talk import asked_anew
 
     serves = "k8s" if isinstance(result.target, ClusterTarget) else "server"
-    if result.host is None or serves not in choose_roles(project.roles, flags):
+    # A canary has to answer whatever it was that changed there.
+    asked = serves in choose_roles(project.roles, flags) or flags.canary
+    if result.host is None or not asked:
         return
     name = result.target.name
     if isinstance(result.target, ClusterTarget):
