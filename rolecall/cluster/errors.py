@@ -63,6 +63,8 @@ def not_served(ref: Ref) -> NotServed:
 def refused(status: int, said: Mapping[str, Any], verb: str, ref: Ref) -> RolecallError:
     """The error that a Status of the API means, for ``verb`` on ``ref``."""
     message = _sentence(str(said.get("message") or f"status {status}"))
+    if ref.kind == "Secret":  # a value of the wrong type is quoted by the server
+        message = message.partition(", got ")[0]
     details = said.get("details") or {}
     causes = [one for one in details.get("causes") or [] if isinstance(one, dict)]
     space = f" in namespace {ref.namespace}" if ref.namespace else ""
@@ -85,8 +87,19 @@ def refused(status: int, said: Mapping[str, Any], verb: str, ref: Ref) -> Roleca
 
 
 def _forbidden(message: str, verb: str, ref: Ref, space: str) -> RolecallError:
-    if "exceeded quota" in message or "admission webhook" in message or "PodSecurity" in message:
-        return Invalid(f"{ref}{space}: {message}", "the cluster's own rules refuse it")
+    if "being terminated" in message:
+        return ConfigError(
+            f"the namespace {ref.namespace} is being deleted, and takes nothing new",
+            "wait until it is gone and make it again, or correct k8s_namespace",
+        )
+    if (" is forbidden: " in message and 'User "' not in message) or "admission webhook" in message:
+        # By admission, which is about the object; authorization is about who asks
+        # (apiserver/pkg/endpoints/handlers/responsewriters/errors.go of Kubernetes).
+        ways = {
+            "PersistentVolumeClaim": "leave k8s.volume.size as it is, or see why it cannot grow"
+        }
+        way = ways.get(ref.kind, "") if "resize" in message else ""
+        return Invalid(f"{ref}{space}: {message}", way or "the cluster's own rules refuse it")
     return Forbidden(
         f"the cluster does not allow to {verb} {ref}{space}: {message}",
         "ask for a role with this right; docs/kubernetes.md has one that is enough",
@@ -133,8 +146,9 @@ def _invalid(message: str, causes: list[dict[str, Any]], ref: Ref) -> RolecallEr
         if "immutable" in str(one.get("message", "")) or _is_of_a_claim(one, ref)
     )
     if ref.kind == "PersistentVolumeClaim" and "less than status.capacity" in message:
+        sizes = tuple(str(one.get("field", "")) for one in causes)
         return Invalid(
-            f"{ref}: a volume cannot shrink", "leave k8s.volume.size as it is, or larger", fixed
+            f"{ref}: a volume cannot shrink", "leave k8s.volume.size as it is, or larger", sizes
         )
     lines = "\n".join(f"  {one.get('field', '')}: {one.get('message', '')}" for one in causes[:8])
     if fixed:

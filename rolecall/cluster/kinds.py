@@ -88,8 +88,14 @@ class Kinds:
     def _read(self) -> dict[str, dict[str, list[Any]]]:
         if self._found is None:
             try:
-                self._found = dict(json.loads(self._file.read_text()))
-            except (OSError, ValueError):
+                kept = json.loads(self._file.read_text()).items()
+                self._found = {
+                    version: {
+                        kind: [str(name), bool(spaced)] for kind, (name, spaced) in of.items()
+                    }
+                    for version, of in kept
+                }
+            except (OSError, ValueError, TypeError, AttributeError):  # or of another making
                 self._found = {}
         return self._found
 

@@ -132,7 +132,7 @@ def _read(written: Mapping[str, Any], context: str, folder: Path) -> Plain | Non
 
 def _named(things: Sequence[Mapping[str, Any]], name: str, what: str) -> Mapping[str, Any]:
     (found,) = (thing[what] for thing in things if thing["name"] == name)
-    return found if isinstance(found, Mapping) else {}
+    return dict(found or {})
 
 
 def _text(thing: Mapping[str, Any], name: str, folder: Path) -> str:

@@ -104,8 +104,23 @@ class Wire:
                     raise self.unreachable(error) from error
             else:
                 if status not in _BUSY or not pauses:
-                    return Answer(status, _read(text))
+                    return self._answer(status, text)
             time.sleep(pauses.pop(0) * random.uniform(0.8, 1.2))
+
+    def _answer(self, status: int, text: bytes) -> Answer:
+        try:
+            said = json.loads(text)
+        except ValueError:
+            said = text[:300].decode("utf-8", "replace")
+        if isinstance(said, dict):
+            return Answer(status, said)
+        if status < 300:
+            raise UnreachableError(
+                f"{self.server} (context {self._context}) is no API server of Kubernetes: it says "
+                f"{' '.join(str(said).split())[:80]!r}",
+                "correct the server in the kubeconfig; a proxy or a login page may stand before it",
+            )
+        return Answer(status, {"message": f"{status} {said}".strip()})
 
     def stream(self, path: str, query: Query) -> Any:
         """The answer to a GET that is read, and closed, by the caller.
@@ -153,14 +168,6 @@ class Wire:
 
 def _target(path: str, query: Query) -> str:
     return f"{path}?{urlencode(query)}" if query else path
-
-
-def _read(data: bytes) -> dict[str, Any]:
-    try:
-        said = json.loads(data)
-    except ValueError:
-        return {"message": data[:500].decode("utf-8", "replace")}
-    return said if isinstance(said, dict) else {"message": str(said)}
 
 
 def _innermost(error: BaseException) -> str:
