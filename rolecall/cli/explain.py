@@ -18,7 +18,7 @@ from rolecall.resources.cluster_object import ClusterObject
 from rolecall.session import Session
 from rolecall.settings import nearest
 from rolecall.shell import words
-from rolecall.shell_run import Opened, looking
+from rolecall.shell_run import Opened
 
 _HIDDEN = "********"
 
@@ -37,10 +37,9 @@ def explain(project: Project, resource_id: str, flags: Flags) -> None:
             opened = open_cluster(plan, declared)
             if step := _explain(opened, resource_id):
                 _print_fields_owner(plan.target, step)
-            continue
-        with looking(plan, declared, project.facts_cache()) as (session, seen):
-            if step := _explain(seen, resource_id):
-                _print_last_change(session, step)
+    for session, seen in project.look(flags, machines=True):
+        if step := _explain(seen, resource_id):
+            _print_last_change(session, step)
 
 
 def _explain(opened: Opened | OpenedCluster, resource_id: str) -> Step | None:

@@ -237,18 +237,28 @@ class Project:
             stream.finish()
 
     def look(
-        self, flags: Flags, what: Declare | None = None, only: str = ""
+        self,
+        flags: Flags,
+        what: Declare | None = None,
+        only: str = "",
+        *,
+        machines: bool = False,
     ) -> Iterator[tuple[Session, Opened]]:
         """Open each chosen host for reading, one after the other; or ``only`` one of them.
+
+        ``machines``: clusters are passed over.
 
         Raises:
             RolecallError: a host could not be asked; with several, after all the others.
         """
+        from rolecall.cluster.target import ClusterTarget
         from rolecall.output.errors import present
         from rolecall.shell_run import looking
 
         declared = what or self.declared(flags)
         plans = [plan for plan in self.host_plans(flags) if only in ("", plan.target.name)]
+        if machines:
+            plans = [plan for plan in plans if not isinstance(plan.target, ClusterTarget)]
         silent: list[str] = []
         for plan in plans:
             try:
