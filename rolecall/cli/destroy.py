@@ -67,8 +67,5 @@ def _what(project: Project, flags: Flags) -> tuple[Declare, int]:
 
 def _forget(project: Project, flags: Flags) -> None:
     """Let each host drop its journal and jobs when its lock is given up."""
-    project.ask(
-        flags,
-        lambda session, _: list(session.exchange(FORGET)),
-        on_cluster=lambda _, __: [],
-    )
+    for session, _ in project.look(flags, what=lambda _: [], machines=True):
+        list(session.exchange(FORGET))

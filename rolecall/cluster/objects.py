@@ -39,6 +39,16 @@ class Ref:
         """The API group; empty for the core."""
         return self.api_version.rpartition("/")[0]
 
+    @property
+    def id(self) -> str:
+        """The identity of its resource, such as ``deployment:llm``."""
+        return f"{self.kind.lower()}:{self.name}"
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """What a resource that reads or writes it claims."""
+        return frozenset({f"object:{self.api_version}/{self}"})
+
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}" if self.name else self.kind
 

@@ -38,7 +38,7 @@ class ClusterGone(ClusterResource):
     @property
     def id(self) -> str:
         """The identity that it had while it was there."""
-        return f"{self.ref.kind.lower()}:{self.ref.name}"
+        return self.ref.id
 
     def look(self) -> Look:
         """Read it."""
@@ -64,7 +64,7 @@ class ClusterGone(ClusterResource):
 
     def reads(self) -> frozenset[str]:
         """Itself."""
-        return frozenset({f"object:{self.ref.api_version}/{self.ref}"})
+        return self.ref.claims
 
     def writes(self) -> frozenset[str]:
         """Itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -129,8 +129,3 @@ class ClusterHistory(ClusterResource):
 def previous(found: Found) -> Object | None:
     """The deployment that was in service before the present one."""
     return next(iter(newest_first(found)[1:]), None)
-
-
-def refs(things: Iterable[Object]) -> frozenset[Ref]:
-    """The names of objects or manifests."""
-    return frozenset(map(Ref.of, things))

@@ -48,7 +48,7 @@ class ClusterObject(ClusterResource):
     @property
     def id(self) -> str:
         """Such as ``deployment:llm``."""
-        return f"{self.ref.kind.lower()}:{self.ref.name}"
+        return self.ref.id
 
     @cached_property
     def ref(self) -> Ref:
@@ -92,7 +92,7 @@ class ClusterObject(ClusterResource):
 
     def reads(self) -> frozenset[str]:
         """Itself."""
-        return frozenset({f"object:{self.ref.api_version}/{self.ref}"})
+        return self.ref.claims
 
     def writes(self) -> frozenset[str]:
         """Itself."""

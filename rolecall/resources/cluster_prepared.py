@@ -91,7 +91,7 @@ class ClusterPrepared(ClusterResource):
 
     def reads(self) -> frozenset[str]:
         """The claim."""
-        return frozenset({f"object:{self.claim.api_version}/{self.claim}"})
+        return self.claim.claims
 
     def writes(self) -> frozenset[str]:
         """The claim's record, which is nobody else's field."""

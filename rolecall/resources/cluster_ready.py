@@ -76,8 +76,7 @@ class ClusterReady(ClusterResource):
 
     def reads(self) -> frozenset[str]:
         """The workload."""
-        ref = self._rollout.ref
-        return frozenset({f"object:{ref.api_version}/{ref}"})
+        return self._rollout.ref.claims
 
     def writes(self) -> frozenset[str]:
         """Nothing but that it is ready."""

@@ -49,6 +49,12 @@ def address(host: Host, found: Found) -> str:
     return ""
 
 
+def inside(host: Host) -> str:
+    """The base URL under which the cluster itself reaches the service."""
+    name, namespace = host.settings(K8s).name, host.fact("k8s_namespace")
+    return f"http://{name}.{namespace}.svc:{port(host)}"
+
+
 @contextmanager
 def reached(target: ClusterTarget, host: Host) -> Iterator[str]:
     """The base URL of the HTTP API: the service's own, else a port forwarded to one of its pods.

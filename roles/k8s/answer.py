@@ -5,8 +5,7 @@ from __future__ import annotations
 from rolecall.api import Host
 from rolecall.cluster.target import ClusterTarget
 from rolecall.events import Message, Stream
-from roles.k8s.access import address, port, published, reached
-from roles.k8s.settings import K8s
+from roles.k8s.access import address, inside, published, reached
 from roles.server.client import QUESTION, Sampling, ask
 
 
@@ -21,6 +20,5 @@ def say_where(target: ClusterTarget, host: Host, stream: Stream, *, changed: boo
             said = ask(url, QUESTION, Sampling(60, temperature=0.0))
         stream.emit(Message(host.name, f"{QUESTION}\n{said.strip()} …", "good"))
     url = address(host, target.api.read([published(host)])[0])
-    inside = f"http://{host.settings(K8s).name}.{target.namespace}.svc:{port(host)}"
-    where = url or f"{inside} in the cluster"
+    where = url or f"{inside(host)} in the cluster"
     stream.emit(Message(host.name, f"serving at {where}"))

@@ -20,6 +20,7 @@ from rolecall.api import Settings
 from roles.k8s.t9k.settings import T9k
 from roles.k8s.values import HOSTNAME, LABEL, amount, check_labels, matching, quantity
 from roles.published import Published
+from roles.server.settings import named_variables
 
 Amount = Annotated[str, BeforeValidator(str), AfterValidator(amount)]
 Quantity = Annotated[str, BeforeValidator(str), AfterValidator(quantity)]
@@ -471,10 +472,7 @@ class K8s(Published):
     @field_validator("env")
     @classmethod
     def _env_has_names(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-                raise ValueError(f"{name!r} cannot be the name of a variable")
-        return value
+        return named_variables(value)
 
     @model_validator(mode="after")
     def _who_is_invited_gets_in(self) -> K8s:

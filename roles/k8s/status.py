@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from rolecall.resources.cluster_ready import ClusterReady
-
 from rolecall.api import Host
 from rolecall.cluster.objects import Object
 from rolecall.cluster.run import Opened
 from rolecall.cluster.target import ClusterTarget
 from rolecall.resource import diff
 from rolecall.resources.cluster_history import manifests_of, previous, revisions
+from rolecall.resources.cluster_ready import ClusterReady
 from roles.k8s import pods
-from roles.k8s.access import address, port, published, serving
+from roles.k8s.access import address, inside, published, serving
 from roles.k8s.settings import K8s
 from roles.server.host_status import Earlier, HostStatus, by_role
 
@@ -26,7 +25,6 @@ def cluster_status(target: ClusterTarget, opened: Opened) -> HostStatus:
     found = target.api.read([published(host), serving(host), revisions(name, target.namespace)])
     known = pods.listed(found[1])
     up = [pod for pod in known if pods.ready(pod)]
-    inside = f"http://{name}.{target.namespace}.svc:{port(host)}"
     return HostStatus(
         host.name,
         by_role(opened.steps, opened.answers),
@@ -34,7 +32,7 @@ def cluster_status(target: ClusterTarget, opened: Opened) -> HostStatus:
         bool(up) and _rolled_out(opened),
         min((pods.since(pod) for pod in up), default=0),
         pods.restarts(known),
-        address(host, found[0]) or inside,
+        address(host, found[0]) or inside(host),
         True,
         _served(up),
         _earlier(host, previous(found[2])),

@@ -9,6 +9,14 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 from rolecall.api import Settings
 
 
+def named_variables(value: dict[str, str]) -> dict[str, str]:
+    """Variables of an environment, each with a name that one can have. Raises ``ValueError``."""
+    for name in value:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            raise ValueError(f"{name!r} cannot be the name of a variable")
+    return value
+
+
 class Server(Settings):
     """Settings of the role ``server``."""
 
@@ -65,10 +73,7 @@ class Server(Settings):
     @field_validator("env")
     @classmethod
     def _env_has_names(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-                raise ValueError(f"{name!r} cannot be the name of a variable")
-        return value
+        return named_variables(value)
 
     @model_validator(mode="after")
     def _ports_differ(self) -> "Server":
