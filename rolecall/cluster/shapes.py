@@ -185,7 +185,7 @@ class Shapes:
         elif isinstance(value, list) and (value and self.is_set(path)):
             for child in value:
                 yield (*path, Item(value=child)), child
-        elif isinstance(value, list) and (keys := self.keys(path, value)):
+        elif isinstance(value, list) and value and (keys := self.keys(path, value)):
             for child in value:
                 yield from self._item(child, keys, path)
         else:

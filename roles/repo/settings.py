@@ -164,8 +164,9 @@ class Repo(Published):
     postprocessing_instance_count: PositiveInt = 1
     """Processes that detokenise."""
 
-    bls_instance_count: PositiveInt = 1
-    """Processes of ``tensorrt_llm_bls``."""
+    bls_instance_count: PositiveInt = 2
+    """Processes of ``tensorrt_llm_bls``, which ``chat`` asks; each serves one request at a time.
+    Others ask ``ensemble``, ``tensorrt_llm`` or the OpenAI API, which have no such limit."""
 
     upstream: Upstream = Upstream()
     """The settings of kind ``upstream`` alone: where the templates come from, and further

@@ -109,7 +109,9 @@ def test_a_container_that_its_probe_has_killed_thrice_is_given_up_with_its_lines
 
 
 def test_a_container_that_ends_again_and_again_is_given_up_with_its_lines(here: Space) -> None:
-    made = deployment(here, args=["serve", "nonsense"])
+    # Without a probe, a container counts as ready for as long as it takes to end.
+    probe = {"httpGet": {"path": "/", "port": 8080}}
+    made = deployment(here, args=["serve", "nonsense"], readinessProbe=probe)
     here.api.apply(made)
     with pytest.raises(RolecallError) as error:
         wait(here.target, rollout_of(made), timeout=120)

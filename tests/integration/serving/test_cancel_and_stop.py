@@ -41,8 +41,10 @@ def test_a_stream_whose_client_hangs_up_is_dropped(serving: Serving, model: str)
     assert text(serving, model, max_tokens=3)
 
 
-@pytest.mark.parametrize("streaming", [True, False])
-@pytest.mark.parametrize("model", ["tensorrt_llm", "tensorrt_llm_bls"])
+@pytest.mark.parametrize(
+    ("model", "streaming"),
+    [("tensorrt_llm", True), ("tensorrt_llm", False), ("tensorrt_llm_bls", True)],
+)
 def test_a_cancelled_grpc_request_is_dropped(serving: Serving, model: str, streaming: bool) -> None:
     wait_until(lambda: _idle(serving), 60)
     with grpc_client.InferenceServerClient(serving.grpc) as client:
@@ -51,6 +53,26 @@ def test_a_cancelled_grpc_request_is_dropped(serving: Serving, model: str, strea
         wait_until(lambda: _busy(serving), 10)
         client.stop_stream(cancel_requests=True)
     wait_until(lambda: _idle(serving), FREED_WITHIN_S)
+
+
+@pytest.mark.parametrize("model", ["ensemble", "tensorrt_llm_bls"])
+def test_clients_that_stay_are_answered_while_others_hang_up(serving: Serving, model: str) -> None:
+    def stay(_: int) -> str:
+        return text(serving, model, max_tokens=5)
+
+    def leave(_: int) -> None:
+        endpoint = f"{model}/generate_stream"
+        connection = open_request(serving, endpoint, max_tokens=LONG, end_id=NEVER, stream=True)
+        connection.sock.recv(1)
+        connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        leaving = [pool.submit(leave, number) for number in range(24)]
+        answers = list(pool.map(stay, range(24)))
+        for left in leaving:
+            left.result()
+    assert len(set(answers)) == 1
+    wait_until(lambda: _idle(serving), 60)
 
 
 def test_a_stop_request_ends_the_one_with_its_id(serving: Serving) -> None:

@@ -56,7 +56,8 @@ class TritonPythonModel:
         inputs = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
         ticket = take_ticket(inputs)
         if ticket and request.is_cancelled():
-            stop_generation(ticket)
+            # Kept, so that Python, and no other thread of the stub, destroys it.
+            self._stopped = stop_generation(ticket)
         texts = self._texts(inputs["TOKENS_BATCH"], inputs["SEQUENCE_LENGTH"])
         tensors = [pb_utils.Tensor("OUTPUT", np.array(texts, dtype=np.object_))]
         for name, output in _PASSED_ON.items():
@@ -84,8 +85,8 @@ def take_ticket(inputs: dict[str, npt.NDArray[Any]]) -> int:
     return int(logits.reshape(-1)[0])
 
 
-def stop_generation(ticket: int) -> None:
-    """Have ``tensorrt_llm`` end the stream that ``ticket`` belongs to."""
+def stop_generation(ticket: int) -> Any:
+    """Have ``tensorrt_llm`` end the stream that ``ticket`` belongs to; returns the call."""
     one = np.ones((1, 1), dtype=np.int32)
     request = pb_utils.InferenceRequest(
         model_name="tensorrt_llm",
@@ -98,6 +99,8 @@ def stop_generation(ticket: int) -> None:
             pb_utils.Tensor("stop", np.ones((1, 1), dtype=np.bool_)),
         ],
     )
-    for response in request.exec(decoupled=True):
+    responses = request.exec(decoupled=True)
+    for response in responses:
         if response.has_error():
             pb_utils.Logger.log_warn(f"{response.error().message()}")
+    return responses

@@ -2,8 +2,10 @@
 
 Tensor names follow tensorrtllm_backend at da59830. Against the ensemble it adds: pieces of a stream
 are cut with the text before them in view, whatever the tokenizer; ``accumulate_tokens`` sends the
-whole text so far each time; and a client that goes away frees its place in the batch, streaming
-or not. Requests are served side by side, each by a thread that mostly waits.
+whole text so far each time. A client of a stream that goes away frees its place in the batch. As
+upstream's, an instance serves one request at a time: with Triton 2.51, decoupled calls from
+several threads of a stub corrupt its memory, seen once in some hundred streams of a busy machine
+(python_backend r24.10: Stub::SendCleanupId may be the last to hold what Python made).
 """
 
 from __future__ import annotations
@@ -11,9 +13,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import threading
+import time
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,9 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 CANCEL_CHECK_S = 0.1
+KEPT_CALLS = 3
+"""Finished calls that are kept for a while, so that Python, and no other thread, destroys them."""
+
 REPLACEMENT = "\ufffd"
 _TRUE = frozenset({"true", "1", "t", "y", "yes"})
 
@@ -92,34 +97,22 @@ class TritonPythonModel:
     """What Triton's python backend calls."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Read the configuration and start the threads."""
+        """Read the configuration."""
         end_with_parent()
         config = json.loads(args["model_config"])
         accumulate = config["parameters"].get("accumulate_tokens", {}).get("string_value", "")
         self._accumulate = accumulate.lower() in _TRUE
         self._decoupled = pb_utils.using_decoupled_model_transaction_policy(config)
-        self._threads = ThreadPoolExecutor(max_workers=max(1, config["max_batch_size"]))
         self._names = (f"bls:{os.getpid()}:{number}" for number in itertools.count())
-        self._clients: dict[str, Client] = {}
-        self._closing = threading.Event()
-        self._watch = threading.Thread(target=self._watch_clients, daemon=True)
-        self._watch.start()
+        self._finished: deque[Any] = deque(maxlen=KEPT_CALLS)
 
     def execute(self, requests: list[Any]) -> None:
-        """Hand each request to a thread of its own."""
+        """Answer one request after the other; Triton gives others to idle instances meanwhile."""
         for request in requests:
-            # Copies: the memory of the request is given back when this method returns.
-            inputs = {tensor.name(): tensor.as_numpy().copy() for tensor in request.inputs()}
-            name = next(self._names)
-            self._threads.submit(self._serve, name, inputs, Client(request.get_response_sender()))
-
-    def finalize(self) -> None:
-        """End the threads; called when the model is unloaded."""
-        self._closing.set()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+            inputs = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
+            self._serve(next(self._names), inputs, Client(request.get_response_sender()))
 
     def _serve(self, name: str, inputs: Arrays, client: Client) -> None:
-        self._clients[name] = client
         try:
             self._generate(name, inputs, client)
         except StepError as error:
@@ -127,8 +120,6 @@ class TritonPythonModel:
         except Exception as error:
             pb_utils.Logger.log_error(f"tensorrt_llm_bls: {error}")
             client.send(_error("INTERNAL", str(error)), final=True)
-        finally:
-            del self._clients[name]
 
     def _generate(self, name: str, inputs: Arrays, client: Client) -> None:
         if inputs["text_input"].shape[0] != 1:
@@ -143,6 +134,8 @@ class TritonPythonModel:
         answered = False
         for outputs in self._call_engine(name, engine_inputs):
             answered = True
+            if client.has_gone():
+                self._stop(name)
             client.send(_response(outputs, text), final=not streaming)
         if not answered:
             raise StepError("tensorrt_llm gave no answer")
@@ -154,19 +147,11 @@ class TritonPythonModel:
         if not self._decoupled:
             yield _arrays(request.exec())
             return
-        for response in request.exec(decoupled=True):
+        responses = request.exec(decoupled=True)
+        self._finished.append(responses)
+        for response in responses:
             if response.has_error() or response.output_tensors():
                 yield _arrays(response)
-
-    def _watch_clients(self) -> None:
-        """Stop the generation of every client that has gone away."""
-        while not self._closing.wait(CANCEL_CHECK_S):
-            for name, client in list(self._clients.items()):
-                try:
-                    if client.has_gone():
-                        self._stop(name)
-                except Exception as error:  # noqa: PERF203 - the others are watched on
-                    pb_utils.Logger.log_error(f"tensorrt_llm_bls: {error}")
 
     def _stop(self, name: str) -> None:
         one = np.ones((1, 1), dtype=np.int32)
@@ -181,36 +166,35 @@ class TritonPythonModel:
 
 
 class Client:
-    """Where the answer of one request goes.
-
-    Triton 2.51 crashes if a request is asked whether it is cancelled while, or after, its last
-    response is sent, so the two exclude each other.
-    """
+    """Where the answer of one request goes."""
 
     def __init__(self, sender: Any) -> None:
         self._sender = sender
-        self._lock = threading.Lock()
         self._open = True
         self._present = True
+        self._asked = time.monotonic()
 
     def send(self, response: Any, final: bool) -> None:
         """Send ``response``, or only the end of the stream if it is None."""
-        with self._lock:
-            if not self._open:
-                return
-            self._open = not final
-            if response is None:
-                self._sender.send(flags=FINAL)
-            else:
-                self._sender.send(response, flags=FINAL if final else 0)
+        if not self._open:
+            return
+        self._open = not final
+        if response is None:
+            self._sender.send(flags=FINAL)
+        else:
+            self._sender.send(response, flags=FINAL if final else 0)
 
     def has_gone(self) -> bool:
-        """Whether the client has gone away since the last call."""
-        with self._lock:
-            if self._open and self._present and self._sender.is_cancelled():
-                self._present = False
-                return True
+        """Whether the client has gone away since the last call.
+
+        Triton is asked now and then only, and never after the last response: it crashes on that.
+        """
+        now = time.monotonic()
+        if not (self._open and self._present) or now - self._asked < CANCEL_CHECK_S:
             return False
+        self._asked = now
+        self._present = not self._sender.is_cancelled()
+        return not self._present
 
 
 class StreamedText:
