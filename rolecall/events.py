@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
+from rolecall.masks import longest_first, without
 from rolecall.resource import Change
 
 Outcome = Literal[
@@ -28,7 +29,11 @@ COUNTS_AS: dict[Outcome, str] = {
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened on a host. ``event`` names the kind in every serialised form."""
+    """Something that happened. ``event`` names its kind in every serialised form.
+
+    Attributes:
+        host: where it happened; empty where it is about the run as a whole.
+    """
 
     event: ClassVar[str]
 
@@ -41,12 +46,74 @@ class Event:
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """A run begins; ``host`` is empty."""
+    """A run begins; ``host`` is empty.
+
+    Attributes:
+        run: the run's id.
+        task: the task that was called.
+        check: nothing is written; the outcomes are predictions.
+        hosts: the chosen hosts, in the order of the run.
+        by: who runs it, as ``USER@MACHINE``.
+        version: Rolecall's.
+        command: the command that begins such a run again. No secret is in it.
+    """
 
     event = "run"
     run: str
     task: str
     check: bool
+    hosts: tuple[str, ...]
+    by: str = ""
+    version: str = ""
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class SettingValue:
+    """One setting and where its value came from.
+
+    Attributes:
+        name: below its role, with dots, such as ``prepare.deadline``.
+        value: as text; eight stars where it is secret.
+        source: ``default``, ``--set``, or file and line.
+    """
+
+    name: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True)
+class SettingsKnown(Event):
+    """The settings of one role, told once for all hosts that have the same; ``host`` is empty.
+
+    Attributes:
+        hosts: the hosts that they hold for.
+        role: the role's name; ``rolecall`` is the runner itself.
+        values: every setting of the role, those with their default too: its ``name`` below the
+            role, with dots; its ``value`` as text, eight stars where it is secret; and its
+            ``source``: ``default``, ``--set``, or file and line.
+    """
+
+    event = "settings"
+    hosts: tuple[str, ...]
+    role: str
+    values: tuple[SettingValue, ...]
+
+
+@dataclass(frozen=True)
+class WaveStarted(Event):
+    """The next hosts of the run may begin, as many at a time as ``--forks`` says.
+
+    Attributes:
+        number: which wave it is, from 1.
+        of: how many waves there are.
+        hosts: the hosts of this wave; ``host`` is empty.
+    """
+
+    event = "wave"
+    number: int
+    of: int
     hosts: tuple[str, ...]
 
 
@@ -58,8 +125,84 @@ class Connecting(Event):
 
 
 @dataclass(frozen=True)
+class ExchangeStarted(Event):
+    """A round trip begins: a script goes to the host, or several calls to a cluster at once.
+
+    Attributes:
+        number: which of this host's it is, from 1.
+        what: ``open`` (facts, the lock, every probe), ``probe`` (probes again), ``apply`` (a
+            guarded batch of changes), ``texts`` (the texts that ``--diff`` compares),
+            ``rehearse`` (a cluster's own dry run), ``release`` (the lock of a dead run) or
+            ``ask`` (anything else).
+    """
+
+    event = "exchange"
+    number: int
+    what: str
+
+
+@dataclass(frozen=True)
+class ExchangeDone(Event):
+    """A round trip is over.
+
+    Attributes:
+        number: the number with which it began.
+        seconds: how long it took.
+    """
+
+    event = "exchange_done"
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FactsKnown(Event):
+    """What the host is like, as it has just said.
+
+    Attributes:
+        facts: the facts by name, those that the project's roles bring included.
+    """
+
+    event = "facts"
+    facts: Mapping[str, str | int | bool]
+
+
+@dataclass(frozen=True)
+class Waiting(Event):
+    """Nothing is done for a while, because something else has to happen first.
+
+    Attributes:
+        what: ``lock`` (another run holds the host) or ``answer`` (after its part of the run, the
+            host is asked whether what it has been made for works).
+        reason: for whom or what, in a sentence.
+    """
+
+    event = "waiting"
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class WaitDone(Event):
+    """A wait is over, whichever way.
+
+    Attributes:
+        what: as it began.
+        seconds: how long it took.
+    """
+
+    event = "wait_done"
+    what: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class HostStarted(Event):
-    """A host answered; its resources are known."""
+    """A host answered; its resources are known.
+
+    Attributes:
+        resources: how many there are.
+    """
 
     event = "host"
     resources: int
@@ -67,7 +210,14 @@ class HostStarted(Event):
 
 @dataclass(frozen=True)
 class Applying(Event):
-    """A resource is about to be changed."""
+    """A resource is about to be changed.
+
+    Attributes:
+        role: the role that declared it.
+        id: the resource's id.
+        changes: what differs: the ``field``, its value ``before`` (null: there is none) and
+            ``after``. The values of a secret resource are masked.
+    """
 
     event = "applying"
     role: str
@@ -76,8 +226,29 @@ class Applying(Event):
 
 
 @dataclass(frozen=True)
+class JobFollowed(Event):
+    """The apply of a resource follows a detached job, which outlives this run.
+
+    Attributes:
+        id: the resource's id.
+        job: the job's name, which derives from what it does.
+        attached: it was running before; else this run has started it.
+    """
+
+    event = "job"
+    id: str
+    job: str
+    attached: bool
+
+
+@dataclass(frozen=True)
 class Output(Event):
-    """A line printed by an apply."""
+    """A line printed by an apply. Of a secret resource there is none.
+
+    Attributes:
+        id: the resource's id.
+        line: the line as it was printed, without its end.
+    """
 
     event = "output"
     id: str
@@ -86,7 +257,15 @@ class Output(Event):
 
 @dataclass(frozen=True)
 class Progress(Event):
-    """How far a long step is. ``done`` and ``total`` are in ``unit``; a total of 0 is unknown."""
+    """How far a long step is; at most two a second are written.
+
+    Attributes:
+        id: the resource's id.
+        label: what is being done.
+        done: how much of it, in ``unit``.
+        total: how much there is; 0 where that is not known.
+        unit: ``B`` for bytes, else a noun, or nothing.
+    """
 
     event = "progress"
     id: str
@@ -98,7 +277,13 @@ class Progress(Event):
 
 @dataclass(frozen=True)
 class TextDiff(Event):
-    """The lines a change would alter or has altered, as a unified diff."""
+    """The lines that a change would alter or has altered. Told with ``--diff`` only.
+
+    Attributes:
+        id: the resource's id.
+        path: the text's path on the host, or its name.
+        lines: a unified diff without its file headers.
+    """
 
     event = "diff"
     id: str
@@ -108,7 +293,17 @@ class TextDiff(Event):
 
 @dataclass(frozen=True)
 class ResourceDone(Event):
-    """A resource's outcome. ``reason`` belongs to skipped, failed and unknown."""
+    """A resource's outcome.
+
+    Attributes:
+        role: the role that declared it; empty where it is about the host as a whole.
+        id: the resource's id; ``host``, ``canary`` or ``answer`` without a role.
+        outcome: what became of it.
+        changes: what was or would be changed. The values of a secret resource are masked.
+        reason: why it was skipped, has failed, or is not known.
+        hint: what to do about it.
+        seconds: how long it took.
+    """
 
     event = "resource"
     role: str
@@ -122,7 +317,14 @@ class ResourceDone(Event):
 
 @dataclass(frozen=True)
 class HostDone(Event):
-    """A host's part of the run is over; ``error`` tells why it ended early."""
+    """A host's part of the run is over.
+
+    Attributes:
+        exchanges: its round trips; of a cluster, its parallel reads.
+        seconds: how long its part took.
+        error: why it ended early.
+        hint: what to do about that.
+    """
 
     event = "host_done"
     exchanges: int
@@ -133,7 +335,12 @@ class HostDone(Event):
 
 @dataclass(frozen=True)
 class Message(Event):
-    """Something to tell the user, such as the answer of a model and what to do next."""
+    """Something to tell the user, such as the answer of a model and what to do next.
+
+    Attributes:
+        text: what to tell, of one line or several.
+        style: how much it matters.
+    """
 
     event = "message"
     text: str
@@ -142,11 +349,38 @@ class Message(Event):
 
 @dataclass(frozen=True)
 class Remain(Event):
-    """The hosts that a run on several leaves to be done, and the command that does them."""
+    """The hosts that a run on several leaves to be done.
+
+    Attributes:
+        hosts: these hosts; ``host`` is empty.
+        next: the command that does them.
+    """
 
     event = "remain"
     hosts: tuple[str, ...]
     next: str
+
+
+#: How a run ends: all hosts have had their part, the user ended it, or it could not go on.
+Ending = Literal["finished", "interrupted", "stopped"]
+
+
+@dataclass(frozen=True)
+class RunDone(Event):
+    """A run is over; ``host`` is empty. Of a controller that was killed there is none.
+
+    Attributes:
+        ended: ``finished``, ``interrupted`` (by the user) or ``stopped`` (by an error).
+        seconds: how long it took.
+        reason: why it was stopped.
+        hint: what to do about that.
+    """
+
+    event = "run_done"
+    ended: Ending
+    seconds: float
+    reason: str = ""
+    hint: str = ""
 
 
 @dataclass
@@ -213,21 +447,34 @@ def _nothing() -> None:
 
 
 class Stream:
-    """Hands every event to every listener, in one order, whatever thread it comes from."""
+    """Hands every event to every listener, in one order, whatever thread it comes from.
+
+    Attributes:
+        begun: whether a run has begun.
+        recap: the outcomes so far.
+    """
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self._listeners = tuple(listeners)
         self._lock = threading.Lock()
         self._over = False
         self._kept: list[Event] | None = None
+        self._secrets: tuple[str, ...] = ()
+        self.begun = False
         self.recap = Recap()
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Mask these texts in every event from now on, whatever printed them."""
+        self._secrets = longest_first(secrets)
 
     def emit(self, event: Event) -> None:
         """Publish ``event`` and count outcomes; what comes after the end is dropped."""
+        event = without(event, self._secrets)
         with self._lock:
             if self._over:  # a host that was left behind
                 return
             if isinstance(event, RunStarted):
+                self.begun = True
                 for host in event.hosts:
                     self.recap.of(host)
             elif isinstance(event, ResourceDone):

@@ -68,6 +68,11 @@ class Facts:
         parts = self.python_version.split(".")
         return (int(parts[0]), int(parts[1])) if len(parts) > 1 else (0, 0)
 
+    def named(self) -> dict[str, str | int | bool]:
+        """Every fact by name, those that roles bring included."""
+        known = asdict(self)
+        return {**{name: known[name] for name in known if name != "extra"}, **self.extra}
+
     @classmethod
     def parse(cls, answer: Observed, extra: Observed | None = None) -> Facts:
         """Read the frames ``facts`` and ``extra`` of what :func:`script` makes a host say."""

@@ -60,14 +60,14 @@ class LockHolder:
         """
         mine, place = _controller(os.getpid()), self.controller.rpartition(":")[0]
         space, _, pid = place.rpartition(":")
-        if self.who != _person() or mine == _NAMELESS or not pid.isdigit():
+        if self.who != person() or mine == _NAMELESS or not pid.isdigit():
             return False
         return mine.startswith(f"{space}:") and _controller(int(pid)) != self.controller
 
 
 def signature() -> str:
     """What a lock says of the run that takes it: its controller's process and the person."""
-    return f"{_controller(os.getpid())} {_person()}"
+    return f"{_controller(os.getpid())} {person()}"
 
 
 def locked_error(host: str, text: str) -> LockedError:
@@ -101,7 +101,8 @@ def _controller(pid: int) -> str:
     return _NAMELESS if state in "ZX" else f"{boot}:{space}:{pid}:{rest[18]}"
 
 
-def _person() -> str:
+def person() -> str:
+    """Who runs this, as ``USER@MACHINE``."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rolecall import __version__
 from rolecall.errors import ConfigError, RolecallError, UnreachableError
 from rolecall.events import (
     Connecting,
@@ -17,13 +18,18 @@ from rolecall.events import (
     Recap,
     ResourceDone,
     RunStarted,
+    SettingsKnown,
+    SettingValue,
     Stream,
+    WaveStarted,
 )
 from rolecall.facts import FactsCache
+from rolecall.lock import person
+from rolecall.masks import secrets_in, settings_of
 from rolecall.resource import Resource, Skip
 from rolecall.role import Host, Role
 from rolecall.rollout import Rollout
-from rolecall.settings import RunnerSettings, Settings
+from rolecall.settings import Resolved, RunnerSettings, Settings
 from rolecall.sudo import SudoPassword
 from rolecall.targets import Target
 from rolecall.turns import SideBySide
@@ -33,30 +39,56 @@ from rolecall.turns import SideBySide
 class HostPlan:
     """One host of a run: how to reach it, what its settings are, how to become root there.
 
-    ``facts`` are the texts that ask for the facts which the project's roles bring.
+    ``facts`` are the texts that ask for the facts which the project's roles bring; ``resolved``
+    tells of each role where its settings came from.
     """
 
     target: Target
     settings: dict[str, Settings]
     sudo_password: SudoPassword | None = None
     facts: tuple[str, ...] = ()
+    resolved: Mapping[str, Resolved] = field(default_factory=dict)
+
+    @property
+    def keep_runs(self) -> int:
+        """How many runs stay on record."""
+        return self._runner.keep_runs
+
+    @property
+    def secrets(self) -> Iterator[str]:
+        """Every secret among the settings."""
+        for settings in self.settings.values():
+            yield from secrets_in(settings)
+        for resolved in self.resolved.values():
+            yield from resolved.secrets.values()
 
     @property
     def home(self) -> str:
         """Rolecall's own directory there, as set; ``~`` is the host's to expand."""
+        return self._runner.home
+
+    @property
+    def _runner(self) -> RunnerSettings:
         runner = self.settings["rolecall"]
         assert isinstance(runner, RunnerSettings)
-        return runner.home
+        return runner
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to run: ``check`` writes nothing, ``diff`` shows texts, tags choose roles."""
+    """How to run: ``check`` writes nothing, ``diff`` shows texts.
+
+    ``command`` begins such a run again; no secret is in it. ``drift``, with ``check``: nothing is
+    going to be run, so every resource is told of, also behind one that would be refused, no
+    cluster is asked whether it would allow a change, and who is at work there is told.
+    """
 
     task: str
     check: bool = False
     diff: bool = False
     lock_wait: float = 0.0
+    command: str = ""
+    drift: bool = False
 
 
 #: What to converge on a host, given its facts and settings: role name and resource, in order.
@@ -117,6 +149,19 @@ def new_run_id() -> str:
     return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
 
 
+def settings_known(plans: Sequence[HostPlan]) -> list[SettingsKnown]:
+    """The settings of every role, those that several hosts share told once."""
+    hosts: dict[tuple[str, tuple[SettingValue, ...]], list[str]] = {}
+    for plan in plans:
+        for role, resolved in plan.resolved.items():
+            values = tuple(SettingValue(*told) for told in settings_of(resolved))
+            if values:
+                hosts.setdefault((role, values), []).append(plan.target.name)
+    return [
+        SettingsKnown("", tuple(names), role, values) for (role, values), names in hosts.items()
+    ]
+
+
 @dataclass(frozen=True)
 class HostResult:
     """What came of one host.
@@ -158,7 +203,21 @@ def run_hosts(
     names = tuple(plan.target.name for plan in plans)
     by_name = {plan.target.name: plan for plan in plans}
     waves = rollout.waves(names)
-    stream.emit(RunStarted("", run_id, options.task, options.check, names))
+    stream.hide(secret for plan in plans for secret in plan.secrets)
+    stream.emit(
+        RunStarted(
+            "",
+            run_id,
+            options.task,
+            options.check,
+            names,
+            person(),
+            __version__,
+            options.command,
+        )
+    )
+    for known in settings_known(plans):
+        stream.emit(known)
     results: dict[str, HostResult] = {}
     begun: set[str] = set()
     stopped = ""
@@ -166,6 +225,7 @@ def run_hosts(
         for number, wave in enumerate(waves):
             if stopped:
                 break
+            stream.emit(WaveStarted("", number + 1, len(waves), tuple(wave)))
             runs = [
                 HostRun(by_name[name], what, options, stream, cache, run_id, len(names) == 1)
                 for name in wave

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -33,6 +34,10 @@ class Line:
     text: str
 
 
+#: Hears of an exchange: its number, what it is for, and at its end the seconds it took.
+Heard = Callable[[int, str, float | None], None]
+
+
 class Session:
     """Exchanges scripts for frames with one shell.
 
@@ -46,11 +51,16 @@ class Session:
         target: Target,
         password: SudoPassword | None = None,
         around: Callable[[], AbstractContextManager[object]] = nullcontext,
+        heard: Heard = lambda *_: None,
     ) -> None:
-        """Open the shell. ``password`` is told to a sudo that asks, asked for inside ``around``."""
+        """Open the shell. ``password`` is told to a sudo that asks, asked for inside ``around``.
+
+        ``heard`` hears of the begin and the end of every exchange.
+        """
         self.target = target
         self._password = password
         self._around = around
+        self._heard = heard
         self.mark = f"@@{secrets.token_hex(12)}"
         self.exchanges = 0
         self._shell: Future[Channel] = Future()
@@ -85,11 +95,11 @@ class Session:
             self._known.add(text)
             self._preamble.append(text)
 
-    def exchange(self, script: str) -> Iterator[Frame | Line]:
+    def exchange(self, script: str, what: str = "ask") -> Iterator[Frame | Line]:
         """Run ``script`` and yield what it answers, as it arrives.
 
         The script is parsed whole before its first command runs, and nothing in it can read
-        the session's input.
+        the session's input. ``what`` says what it is for, in a word.
 
         Raises:
             UnreachableError: there is no shell, or it ended before the script did.
@@ -97,6 +107,20 @@ class Session:
         """
         channel = self._channel
         self.exchanges += 1
+        number, began = self.exchanges, time.monotonic()
+        self._heard(number, what, None)
+        try:
+            refusal = yield from self._exchange(channel, script)
+        finally:
+            self._heard(number, what, time.monotonic() - began)
+        if refusal is not None:
+            self._give_password(sudo_error(self.target.name, refusal))
+            yield from self.exchange(script, what)  # the refused one has done nothing
+
+    def _exchange(
+        self, channel: Channel, script: str
+    ) -> Generator[Frame | Line, None, list[str] | None]:
+        """One exchange. Returns what the host said where it refuses root."""
         preamble = "\n".join(self._preamble)
         self._preamble.clear()
         # A shell that waits for a sign of life takes the first blank away (rc_wait in
@@ -117,9 +141,7 @@ class Session:
                 yield item
             elif isinstance(item, Line):
                 refusal.append(item.text)
-        if refusal is not None:
-            self._give_password(sudo_error(self.target.name, refusal))
-            yield from self.exchange(script)  # the refused one has done nothing
+        return refusal
 
     def _give_password(self, error: SudoError) -> None:
         """Tell the password, once, to a host whose sudo has just asked for one."""

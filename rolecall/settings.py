@@ -7,12 +7,12 @@ named after the role, layer by layer, key by key, and from ``--set role.key=valu
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, PositiveInt, SecretStr, ValidationError, field_validator
 
 from rolecall.errors import ConfigError
 from rolecall.inventory import Layer
@@ -42,6 +42,10 @@ class RunnerSettings(Settings):
     known_hosts: str = "known_hosts"
     """The file with the SSH keys of this inventory's hosts, besides the user's own: absolute,
     ``~/…``, or beside the inventory. It need not exist."""
+
+    keep_runs: PositiveInt = 50
+    """How many runs stay on record on the controller (``./inv runs``, ``./inv report``). Of
+    several hosts, the largest counts."""
 
     @field_validator("home")
     @classmethod
@@ -79,10 +83,16 @@ class Override:
 
 @dataclass(frozen=True)
 class Resolved:
-    """The settings of one role on one host, and where each value came from."""
+    """The settings of one role on one host, and where each value came from.
+
+    Attributes:
+        secrets: the values that were given by reference, such as ``!env TOKEN``, whatever the
+            type of the setting.
+    """
 
     settings: Settings
     origins: Mapping[KeyPath, str]
+    secrets: Mapping[KeyPath, str] = field(default_factory=dict, repr=False)
 
     def origin(self, key: KeyPath) -> str:
         """Where a setting's value came from: ``file:line``, ``--set`` or ``default``."""
@@ -127,7 +137,11 @@ def resolve(
         for key in _merge(values[name], nested):
             origins[name][key] = "--set"
     return {
-        name: Resolved(_validate(name, types[name], values[name], origins[name]), origins[name])
+        name: Resolved(
+            _validate(name, types[name], values[name], origins[name]),
+            origins[name],
+            dict(_secrets(values[name])),
+        )
         for name in types
     }
 
@@ -194,6 +208,18 @@ class _Secret(str):
 
     def __repr__(self) -> str:
         return "'********'"
+
+
+def _secrets(value: Any, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Every value that was given by reference, and where it is."""
+    if isinstance(value, _Secret):
+        yield at, str(value)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _secrets(inner, (*at, str(key)))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _secrets(inner, (*at, str(number)))
 
 
 def _validate(

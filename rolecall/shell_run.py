@@ -8,7 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rolecall.errors import RolecallError, UnreachableError
-from rolecall.events import HostStarted, Message, ResourceDone, Stream, TextDiff
+from rolecall.events import (
+    ExchangeDone,
+    ExchangeStarted,
+    FactsKnown,
+    HostStarted,
+    Message,
+    ResourceDone,
+    Stream,
+    TextDiff,
+)
 from rolecall.facts import READS as FACTS_READS
 from rolecall.facts import Facts, FactsCache
 from rolecall.facts import script as facts_script
@@ -23,6 +32,7 @@ from rolecall.role import Host
 from rolecall.run import Declare, HostPlan, Options, new_run_id
 from rolecall.session import Session
 from rolecall.shell import quote
+from rolecall.waits import Wait
 
 
 class ShellRun:
@@ -64,14 +74,18 @@ class ShellRun:
             LockedError: another run holds the host's lock.
             UnreachableError: there is no shell, or the run was interrupted.
         """
-        self._session = Session(self._plan.target, self._plan.sudo_password, self._stream.paused)
+        self._session = Session(
+            self._plan.target, self._plan.sudo_password, self._stream.paused, self._exchange
+        )
         if self._interrupted:  # while it was being connected to
             raise UnreachableError(f"{self._name}: interrupted")
         opening = Opening(self._session, self._plan, self._what, self._cache, self._run_id)
         deadline = time.monotonic() + self._options.lock_wait
         opened = opening.ask()
+        self._stream.emit(FactsKnown(self._name, opened.host.facts.named()))
         if not self._options.check:
-            opened = self._when_unlocked(opening, opened, deadline)
+            with Wait(self._stream.emit, self._name, "lock") as lock:
+                opened = self._when_unlocked(opening, opened, deadline, lock)
         self._act(opening, opened, deadline)
 
     def interrupt(self) -> None:
@@ -85,7 +99,15 @@ class ShellRun:
         if self._session:
             self._session.close()
 
-    def _when_unlocked(self, opening: Opening, opened: Opened, deadline: float) -> Opened:
+    def _exchange(self, number: int, what: str, seconds: float | None) -> None:
+        if seconds is None:
+            self._stream.emit(ExchangeStarted(self._name, number, what))
+        else:
+            self._stream.emit(ExchangeDone(self._name, number, seconds))
+
+    def _when_unlocked(
+        self, opening: Opening, opened: Opened, deadline: float, lock: Wait
+    ) -> Opened:
         """Wait for the host's lock, or take it from a run that is dead."""
         seen = ""
         while opened.locked_by:
@@ -99,6 +121,7 @@ class ShellRun:
                 raise error
             if opened.locked_by != seen:
                 self._stream.emit(Message(self._name, said, "warning"))
+            lock.begin(error.message)
             seen = opened.locked_by
             time.sleep(LOCK_POLL)
             opened = opening.ask()
@@ -107,6 +130,9 @@ class ShellRun:
     def _act(self, opening: Opening, opened: Opened, deadline: float) -> None:
         assert self._session is not None
         self.host = opened.host
+        if self._options.drift and opened.locked_by:
+            error = locked_error(self._name, opened.locked_by)
+            self._stream.emit(Message(self._name, error.message, "warning"))
         self._stream.emit(HostStarted(self._name, len(opened.steps) + len(opened.skips)))
         for role, skip in opened.skips:
             self._stream.emit(
@@ -114,7 +140,7 @@ class ShellRun:
             )
         if self._options.diff:
             self._show_texts(opened)
-        predictions = predict(opened.steps, opened.answers)
+        predictions = predict(opened.steps, opened.answers, every=self._options.drift)
         if self._options.check:
             self._report(opened.steps, predictions)
             return
@@ -212,7 +238,7 @@ class Opening:
             script, groups = probe_batch(numbered, self._dialect_for(assumed))
         answers = Answers(groups)
         said: dict[str, str] = {}
-        for part in parts(self._session.exchange(f"{self.facts_script}\n{script}")):
+        for part in parts(self._session.exchange(f"{self.facts_script}\n{script}", "open")):
             if part.frame.kind in {"facts", "lock", "extra"}:
                 said[part.frame.kind] = part.text
             else:
@@ -246,7 +272,7 @@ class Opening:
 
     def release(self, locked_by: str) -> None:
         """Ask the shell of a dead run to give its lock up; what it runs comes to its end."""
-        for _ in self._session.exchange(f"rc_release {quote(locked_by)}"):
+        for _ in self._session.exchange(f"rc_release {quote(locked_by)}", "release"):
             pass
 
     def _declared(self, facts: Facts) -> tuple[list[Step], list[tuple[str, Skip]]]:

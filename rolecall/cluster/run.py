@@ -7,9 +7,9 @@ difference is, what check mode foretells and which events are told is the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from rolecall.cluster.lease import held, holder, lock_ref, lock_rights
@@ -19,7 +19,11 @@ from rolecall.errors import ConfigError, RolecallError, UnreachableError
 from rolecall.events import (
     Applying,
     Event,
+    ExchangeDone,
+    ExchangeStarted,
+    FactsKnown,
     HostStarted,
+    JobFollowed,
     Message,
     Outcome,
     Output,
@@ -28,12 +32,15 @@ from rolecall.events import (
     TextDiff,
 )
 from rolecall.facts import Facts
+from rolecall.lock import locked_error
 from rolecall.loop.plan import Prediction, Step, first_refusal, mask, not_begun, predict
 from rolecall.progress import parse_progress
 from rolecall.resource import Call, Change, Observed, Refuse, Skip, diff, overlap
+from rolecall.resources.cluster_object import EXISTS
 from rolecall.role import Host
 from rolecall.run import Declare, HostPlan, Options
 from rolecall.settings import Settings
+from rolecall.waits import Wait
 
 #: Objects that are applied at the same time.
 TOGETHER = 8
@@ -129,6 +136,7 @@ class ClusterRun:
         self._run_id = run_id
         self._written: frozenset[str] = frozenset()
         self._stopped_by = ""
+        self._number = 0
 
     def run(self) -> None:
         """Predict, or converge every step in order and stop at the first that fails.
@@ -137,17 +145,22 @@ class ClusterRun:
             LockedError: another run holds the namespace's lock.
             RolecallError: the cluster cannot be reached, or rights are missing.
         """
-        opened = open_cluster(self._plan, self._what)
+        with self._exchange("open"):
+            opened = open_cluster(self._plan, self._what)
         self.exchanges += 1
         self.host = opened.host
+        self._emit(FactsKnown(self._name, self._facts()))
         self._emit(HostStarted(self._name, len(opened.steps) + len(opened.skips)))
         for role, skip in opened.skips:
             self._emit(ResourceDone(self._name, role, skip.id, "skipped", reason=skip.reason))
-        predictions = predict(opened.steps, opened.answers)
+        if self._options.drift and opened.locked_by:
+            error = locked_error(self._name, opened.locked_by)
+            self._emit(Message(self._name, error.message, "warning"))
+        predictions = predict(opened.steps, opened.answers, every=self._options.drift)
         unmet = [step for step in opened.steps if self._changes(step, opened.answers)]
-        if unmet:
+        if unmet and not self._options.drift:
             self._check_rights(unmet, opened.answers)
-        if self._options.check or self._options.diff:
+        if (self._options.check or self._options.diff) and not self._options.drift:
             predictions |= self._rehearse(unmet, predictions)
         if self._options.check:
             self._report(opened.steps, predictions)
@@ -159,14 +172,24 @@ class ClusterRun:
             for step in opened.steps:
                 self._done(step, "ok", 0.0)
             return
-        with held(
-            self.target.api,
-            self.target.namespace,
-            self._name,
-            self._run_id,
-            time.monotonic() + self._options.lock_wait,
-            lambda said: self._emit(Message(self._name, said, "warning")),
+        lock = Wait(self._emit, self._name, "lock")
+
+        def waiting(said: str) -> None:
+            self._emit(Message(self._name, said, "warning"))
+            lock.begin(said.removeprefix("waiting: "))
+
+        with (
+            lock,
+            held(
+                self.target.api,
+                self.target.namespace,
+                self._name,
+                self._run_id,
+                time.monotonic() + self._options.lock_wait,
+                waiting,
+            ),
         ):
+            lock.end()
             self._converge(opened.steps, opened.answers)
 
     def interrupt(self) -> None:
@@ -179,6 +202,20 @@ class ClusterRun:
     @property
     def _name(self) -> str:
         return self.target.name
+
+    def _facts(self) -> dict[str, str | int | bool]:
+        return {"kind": "cluster", "namespace": self.target.namespace}
+
+    @contextmanager
+    def _exchange(self, what: str) -> Iterator[None]:
+        """Tell of calls to the cluster that are made side by side."""
+        self._number += 1
+        number, began = self._number, time.monotonic()
+        self._emit(ExchangeStarted(self._name, number, what))
+        try:
+            yield
+        finally:
+            self._emit(ExchangeDone(self._name, number, time.monotonic() - began))
 
     def _changes(self, step: Step, answers: Mapping[int, Observed]) -> tuple[Change, ...]:
         return brief(diff(step.resource.desired(), answers[step.number]))
@@ -203,7 +240,9 @@ class ClusterRun:
         """What the cluster itself says of the changes, by a dry run on its server."""
         steps = [step for step in unmet if predictions[step.number].outcome == "would change"]
         refused: dict[int, Prediction] = {}
-        with ThreadPoolExecutor(TOGETHER) as pool:
+        if not steps:
+            return refused
+        with self._exchange("rehearse"), ThreadPoolExecutor(TOGETHER) as pool:
             said = list(pool.map(lambda step: _rehearsed(step, self.target), steps))
         for step, answer in zip(steps, said, strict=True):
             if isinstance(answer, ConfigError):  # such as a namespace that does not exist
@@ -247,7 +286,8 @@ class ClusterRun:
 
     def _ask(self, steps: Sequence[Step], answers: dict[int, Observed]) -> None:
         looks = [_look(step) for step in steps]
-        found = iter(self.target.api.read([q for look in looks for q in look.questions]))
+        with self._exchange("probe"):
+            found = iter(self.target.api.read([q for look in looks for q in look.questions]))
         self.exchanges += 1
         for step, look in zip(steps, looks, strict=True):
             answers[step.number] = look.answer([next(found) for _ in look.questions])
@@ -271,7 +311,7 @@ class ClusterRun:
             changes = self._changes(step, before)
             shown = mask(changes) if step.resource.secret else changes
             self._emit(Applying(self._name, step.role, step.resource.id, shown))
-        with ThreadPoolExecutor(TOGETHER) as pool:
+        with self._exchange("apply"), ThreadPoolExecutor(TOGETHER) as pool:
             errors = list(pool.map(lambda step: self._call(step, before[step.number]), group))
         for step in group:
             self._written |= step.resource.writes()
@@ -301,6 +341,9 @@ class ClusterRun:
             lambda line: self._heard(step, line),
             lambda label, done, total: self._emit(
                 Progress(self._name, step.resource.id, label, done, total, "")
+            ),
+            lambda job, attached: self._emit(
+                JobFollowed(self._name, step.resource.id, job, attached)
             ),
         )
         for left in range(step.resource.retries, -1, -1):
@@ -337,10 +380,6 @@ class ClusterRun:
                 self._name, step.role, step.resource.id, outcome, shown, reason, hint, seconds
             )
         )
-
-
-#: The field of an object that is missing altogether.
-EXISTS = "exists"
 
 
 def brief(changes: tuple[Change, ...]) -> tuple[Change, ...]:

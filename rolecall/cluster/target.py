@@ -21,6 +21,9 @@ Say = Callable[[str], None]
 #: Hears how far it is: what, done, of how many (0: not known).
 Tell = Callable[[str, float, float], None]
 
+#: Hears of a job that is followed from now on: its name, and whether it ran before.
+Follow = Callable[[str, bool], None]
+
 
 @dataclass(frozen=True)
 class ClusterTarget:
@@ -29,7 +32,7 @@ class ClusterTarget:
     Attributes:
         force_conflicts: take fields over that someone else has set.
         delete_data: volumes that are no longer wanted go too.
-        say, tell: what a step that takes long has to report; a run listens to them.
+        say, tell, follows: what a step that takes long has to report; a run listens to them.
         stop: set when the run has been interrupted: whoever waits stops waiting.
     """
 
@@ -40,6 +43,7 @@ class ClusterTarget:
     delete_data: bool = False
     say: Say = field(default=lambda _: None, compare=False)
     tell: Tell = field(default=lambda _, __, ___: None, compare=False)
+    follows: Follow = field(default=lambda _, __: None, compare=False)
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
 
     #: There is no shell that could lose its controller.
@@ -50,9 +54,9 @@ class ClusterTarget:
         """Whether the run is to end."""
         return self.stop.is_set()
 
-    def heard_by(self, say: Say, tell: Tell) -> ClusterTarget:
-        """The same target for one step, whose reports go to ``say`` and ``tell``."""
-        return replace(self, say=say, tell=tell)
+    def heard_by(self, say: Say, tell: Tell, follows: Follow) -> ClusterTarget:
+        """The same target for one step, which reports to these."""
+        return replace(self, say=say, tell=tell, follows=follows)
 
     def open_shell(self) -> Channel:
         """There is none. Raises ``RolecallError``."""

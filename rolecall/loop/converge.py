@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rolecall.errors import RolecallError, UnreachableError
-from rolecall.events import Applying, Event, Outcome, Output, Progress, ResourceDone
+from rolecall.events import (
+    Applying,
+    Event,
+    JobFollowed,
+    Outcome,
+    Output,
+    Progress,
+    ResourceDone,
+)
 from rolecall.lock import LOCK_POLL, locked_error
 from rolecall.loop.answers import Answers, Part, parts
 from rolecall.loop.plan import Step, mask, probe_trouble
@@ -15,6 +23,7 @@ from rolecall.loop.scripts import Batch, Dialect, Numbered, apply_batch, definit
 from rolecall.progress import parse_progress
 from rolecall.resource import Call, Change, Observed, Refuse, diff, overlap
 from rolecall.session import Frame, Session
+from rolecall.waits import Wait
 
 Emit = Callable[[Event], None]
 
@@ -34,7 +43,7 @@ def probe(session: Session, steps: Sequence[Step], dialect: Dialect) -> dict[int
     session.tell(definitions(item.resource for item in numbered))
     script, groups = probe_batch(numbered, dialect)
     answers = Answers(groups)
-    for part in parts(session.exchange(script)):
+    for part in parts(session.exchange(script, "probe")):
         answers.feed(part)
     return answers.complete([step.number for step in steps])
 
@@ -89,6 +98,8 @@ class Convergence:
         self._moves: dict[int, int] = {}
         self._tail: list[str] = []
         self._since = time.monotonic()
+        self._applying: Step | None = None
+        self._lock = Wait(emit, self._host, "lock")
 
     def run(self) -> None:
         """Converge every step in order, and stop at the first that fails.
@@ -97,6 +108,12 @@ class Convergence:
             LockedError: another run holds the host's lock.
             UnreachableError: the host's shell ended.
         """
+        with self._lock:
+            self._converge()
+        for step in self._pending:
+            self._done(step, "skipped", reason=f"after {self._stopped_by}")
+
+    def _converge(self) -> None:
         proving: Step | None = None
         while not self._stopped_by:
             if proving is None:
@@ -106,8 +123,6 @@ class Convergence:
             proving = self._exchange(proving)
             if proving is None and not self._pending:
                 break
-        for step in self._pending:
-            self._done(step, "skipped", reason=f"after {self._stopped_by}")
 
     def _settle_leading(self) -> None:
         """Settle the steps in front whose answers still hold and that need nothing."""
@@ -139,7 +154,8 @@ class Convergence:
         stop = _Stop()
         self._since = time.monotonic()
         self._tail = []
-        for part in parts(self._session.exchange(batch.text), self._live):
+        self._applying = None
+        for part in parts(self._session.exchange(batch.text, "apply"), self._live):
             if stop.fresh:
                 stop.fresh.feed(part)
             elif part.frame.kind == "locked":
@@ -187,20 +203,37 @@ class Convergence:
             stop.called = step
 
     def _wait_for_lock(self, held: str) -> None:
+        error = locked_error(self._host, held)
         if time.monotonic() >= self._lock_deadline:
-            raise locked_error(self._host, held)
+            raise error
+        self._lock.begin(error.message)
         time.sleep(LOCK_POLL)
 
     def _live(self, frame: Frame, line: str | None) -> None:
         """Show an apply's output as it comes."""
-        if frame.kind != "apply":
-            if line is not None and frame.kind != "after":
-                self._tail.append(line)
-            return
-        step = self._steps[int(frame.args[0])]
         if line is None:
-            self._announce(step)
-        elif progress := parse_progress(line):
+            if frame.kind != "locked":
+                self._lock.end()
+            self._begin_frame(frame)
+        elif self._applying:
+            self._hear_line(self._applying, line)
+        elif frame.kind != "after":
+            self._tail.append(line)
+
+    def _begin_frame(self, frame: Frame) -> None:
+        """Note whose output comes next: a job is followed within the apply of its resource."""
+        if frame.kind == "apply":
+            self._applying = self._steps[int(frame.args[0])]
+            self._announce(self._applying)
+        elif frame.kind == "job" and self._applying:
+            job, how = frame.args
+            id_ = self._applying.resource.id
+            self._emit(JobFollowed(self._host, id_, job, how == "attached"))
+        else:
+            self._applying = None
+
+    def _hear_line(self, step: Step, line: str) -> None:
+        if progress := parse_progress(line):
             self._emit(
                 Progress(
                     self._host,

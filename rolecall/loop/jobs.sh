@@ -9,6 +9,7 @@ rc_job() {
   rc_jobid=
   [ ! -r "$rc_dir/identity" ] || rc_jobid=$(cat "$rc_dir/identity")
   if [ ! -f "$rc_dir/exit" ] && rc_alive "$rc_jobid"; then
+    rc_frame job "$1" attached
     printf 'attached to job %s, which is already running\n' "$1"
     rc_from=$(($(wc -c <"$rc_dir/log") - $(tail -n 5 "$rc_dir/log" | wc -c)))
   else
@@ -40,6 +41,7 @@ RC_TEXT
       fi
       sleep 0.05 2>/dev/null || sleep 1
     done
+    rc_frame job "$1" started
     rc_from=0
   fi
   rc_follow "$rc_dir" "$rc_from"

@@ -28,20 +28,23 @@ class Prediction:
     hint: str = ""
 
 
-def predict(steps: Sequence[Step], answers: Mapping[int, Observed]) -> dict[int, Prediction]:
+def predict(
+    steps: Sequence[Step], answers: Mapping[int, Observed], *, every: bool = False
+) -> dict[int, Prediction]:
     """Predict each step's outcome without touching the host.
 
     A satisfied resource is ``ok`` only when no earlier unmet one may write what its probe
     reads; otherwise it is ``unknown until`` that one. An unmet resource ``would change`` unless
     an earlier change is opaque (covers more than exactly named things) and may satisfy it.
-    After a resource that would fail, everything is skipped, as in the run itself.
+    After a resource that would fail, everything is skipped, as in the run itself; unless
+    ``every`` resource is to be told of, because nothing is going to be run.
     """
     predictions: dict[int, Prediction] = {}
     unmet: list[Resource] = []
     stopped = ""
     for step in steps:
         resource, observed = step.resource, answers[step.number]
-        if stopped:
+        if stopped and not every:
             predictions[step.number] = Prediction("skipped", reason=f"after {stopped}")
             continue
         trouble = probe_trouble(resource, observed)

@@ -32,7 +32,8 @@ def text_diffs(
         f"rc_frame text; head -c {LIMIT} -- {quote(preview.path)} 2>/dev/null"
         for _, preview in previews
     )
-    texts = [part.text for part in parts(session.exchange(script)) if part.frame.kind == "text"]
+    answer = parts(session.exchange(script, "texts"))
+    texts = [part.text for part in answer if part.frame.kind == "text"]
     for (resource_id, preview), before in zip(previews, texts, strict=True):
         lines = unified(before, preview.desired)
         if lines:

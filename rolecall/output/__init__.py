@@ -39,18 +39,21 @@ def listeners(
     verbosity: int,
     runs: Path,
     run_id: str,
+    keep: int = 0,
     *,
     out: TextIO | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> list[Listener]:
     """The listeners of a run: its log in folder ``runs`` first, then what the user sees.
 
+    ``keep`` is how many logs stay in that folder; 0: all.
+
     The log comes first so that it has every event, also the one at which a reader went away.
     """
     from rolecall.output.runlog import RunLog
 
     out = out or sys.stdout
-    log = RunLog(runs, run_id)
+    log = RunLog(runs, run_id, keep)
     match form(mode, out, environ):
         case "json":
             from rolecall.output.jsonl import JsonLines

@@ -8,7 +8,8 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,9 +18,6 @@ from rolecall.events import Event, Progress, Recap
 from rolecall.output.jsonl import PROGRESS_INTERVAL, as_line, stamped
 from rolecall.output.meter import Throttle
 from rolecall.resource import Change
-
-#: Runs whose logs are kept.
-KEPT = 50
 
 # What rolecall.run.new_run_id makes; nothing else in the folder is ever read or removed.
 _NAME = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}\.jsonl")
@@ -30,10 +28,21 @@ class RunLog:
 
     The file is made with the first event. A log that cannot be written does not stop a run:
     it is said once, on standard error, when the run is over.
+
+    Args:
+        keep: how many logs stay in the folder, this one included; 0: all.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, folder: Path, run: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        run: str,
+        keep: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = folder / f"{run}.jsonl"
+        self._keep = keep
         self._clock = clock
         self._throttle = Throttle(PROGRESS_INTERVAL)
         self._file: TextIO | None = None
@@ -68,7 +77,7 @@ class RunLog:
     def _open(self) -> TextIO:
         folder = self.path.parent
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for old in _files(folder)[KEPT - 1 :]:
+        for old in _files(folder)[self._keep - 1 :] if self._keep else ():
             old.unlink(missing_ok=True)
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         return os.fdopen(handle, "w", encoding="ascii")
@@ -80,6 +89,10 @@ class PastRun:
 
     Attributes:
         recap: the counts of each host; None when the run never got to its end.
+        by: who ran it, as USER@MACHINE; empty in logs of earlier versions.
+        ended: as in :class:`rolecall.events.RunDone`; ``unknown`` where the log has no end.
+        seconds: how long it took, or has taken so far.
+        reason: why it was stopped.
     """
 
     run: str
@@ -89,6 +102,10 @@ class PastRun:
     started: datetime
     recap: dict[str, dict[str, int]] | None
     path: Path
+    by: str = ""
+    ended: str = "unknown"
+    seconds: float = 0.0
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -146,7 +163,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _past_run(path: Path) -> PastRun | None:
     run: PastRun | None = None
-    for event in _events(path, ('"event": "run"', '"event": "recap"')):
+    for event in _events(path, ('"event": "run"', '"event": "run_done"', '"event": "recap"')):
         if event["event"] == "run":
             run = PastRun(
                 event["run"],
@@ -156,10 +173,41 @@ def _past_run(path: Path) -> PastRun | None:
                 datetime.fromisoformat(event["at"]),
                 None,
                 path,
+                event.get("by", ""),
             )
+        elif event["event"] == "run_done" and run:
+            ended = {name: event[name] for name in ("ended", "seconds", "reason")}
+            run = replace(run, **ended)
         elif event["event"] == "recap" and run:
-            run = PastRun(**{**run.__dict__, "recap": event["hosts"]})
-    return run
+            run = replace(run, recap=event["hosts"])
+    return _with_length(run) if run else None
+
+
+def _with_length(run: PastRun) -> PastRun:
+    """A log without a run_done tells by its last event how long the run took."""
+    if run.seconds:
+        return run
+    ended = "finished" if run.recap is not None else "unknown"
+    last = run.started
+    for event in _tail(run.path):
+        with suppress(KeyError, ValueError):
+            last = datetime.fromisoformat(event["at"])
+    return replace(run, ended=ended, seconds=max(0.0, (last - run.started).total_seconds()))
+
+
+#: Bytes at the end of a log in which its last events are looked for.
+_END = 64 * 1024
+
+
+def _tail(path: Path) -> Iterator[dict[str, Any]]:
+    """The last events of a log."""
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _END))
+        for line in file.read().splitlines():
+            with suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict):
+                    yield event
 
 
 def _events(path: Path, containing: tuple[str, ...]) -> Iterator[dict[str, Any]]:

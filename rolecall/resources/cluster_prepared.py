@@ -67,6 +67,7 @@ class ClusterPrepared(ClusterResource):
                 there = None
             if there is None:
                 cluster.api.apply(self.job)
+            cluster.follows(ref.name, there is not None)
             self.follow(cluster, ref)
             claim = cluster.api.read([self.claim])[0]
             contents = [one for one in _contents(claim) if one != self.content]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rolecall.events import Event, ResourceDone
-from rolecall.output.runlog import KEPT, RunLog, last_change, runs
+from rolecall.output.runlog import RunLog, last_change, runs
 from tests.unit.output.support import HOST, MODE, changed, feed, ok, run_of, started
 
 
@@ -15,8 +15,8 @@ def run_id(number: int) -> str:
     return f"20261122-1200{number:02d}-abcd"
 
 
-def record(folder: Path, number: int, *events: Event, check: bool = False) -> Path:
-    log = RunLog(folder, run_id(number))
+def record(folder: Path, number: int, *events: Event, check: bool = False, keep: int = 0) -> Path:
+    log = RunLog(folder, run_id(number), keep)
     feed(log, run_of(*events, check=check))
     return log.path
 
@@ -42,10 +42,9 @@ def test_the_file_comes_with_the_first_event(tmp_path: Path) -> None:
 
 def test_the_newest_runs_are_kept_and_other_files_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.jsonl").write_text("mine")
-    for number in range(KEPT + 3):
-        record(tmp_path, number)
-    assert len(runs(tmp_path)) == KEPT
-    assert runs(tmp_path)[0].path.stem == run_id(KEPT + 2)
+    for number in range(8):
+        record(tmp_path, number, keep=5)
+    assert [run.path.stem for run in runs(tmp_path)] == [run_id(n) for n in (7, 6, 5, 4, 3)]
     assert (tmp_path / "notes.jsonl").exists()
 
 
