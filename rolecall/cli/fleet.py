@@ -26,7 +26,12 @@ def trust_task(project: Project) -> RolecallTask:
             "yes": "Do not ask; the fingerprint was compared already.",
             "replace": "Accept a key that has changed, and forget the old one.",
             "shared": "Begin a file known_hosts beside the inventory, for all who use it.",
-        }
+        },
+        examples={
+            "--hosts gpu": "show the keys of a group's hosts, and ask for each",
+            "--hosts gpu-1 --replace": "accept a key that has changed",
+        },
+        ends={1: "a key was not accepted, or a host could not be reached"},
     )
     def trust(
         _: invoke.Context,
@@ -37,7 +42,7 @@ def trust_task(project: Project) -> RolecallTask:
         replace: bool = False,
         shared: bool = False,
     ) -> None:
-        """Show the SSH key of a host, and of its jump hosts, and accept it."""
+        """Show the SSH keys of hosts and jump hosts, and accept them."""
         from rolecall.cli.trust import trust as run
 
         flags = from_arguments(locals())
@@ -51,7 +56,14 @@ def trust_task(project: Project) -> RolecallTask:
 def unlock_task(project: Project) -> RolecallTask:
     """``unlock --hosts NAME``."""
 
-    @task(help={"force": "End the run that holds the lock, if it still lives."})
+    @task(
+        help={"force": "End the run that holds the lock, if it still lives."},
+        examples={
+            "--hosts gpu-1": "remove a dead run's lock",
+            "--hosts gpu-1 --force": "end the run that holds it",
+        },
+        ends={1: "a host is locked by a run that lives, or could not be reached"},
+    )
     def unlock(
         _: invoke.Context,
         hosts: str = "",
@@ -79,6 +91,10 @@ def jobs_task(project: Project) -> RolecallTask:
             "name": "Print the log of this job.",
             "follow": "Go on until the job ends; Ctrl-C leaves it running.",
             "cancel": "Stop the job.",
+        },
+        examples={
+            "--hosts gpu-1": "the jobs of a host, and how they ended",
+            "-f engine --hosts gpu-1": "the log of one, until it ends",
         },
     )
     def jobs(

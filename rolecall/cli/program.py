@@ -5,8 +5,10 @@ Start-up counts here: nothing heavy is imported before a task runs.
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import invoke
@@ -15,7 +17,11 @@ from invoke.parser import Argument, ParserContext
 from invoke.program import Program
 
 from rolecall import __version__
+from rolecall.cli.helping import About, page
 from rolecall.cli.usage import usage_errors
+
+#: The words of a line, the program's own options, and every task; the candidates, as lines.
+Completes = Callable[[Sequence[str], ParserContext, invoke.Collection], Sequence[str]]
 
 
 class RolecallTask(invoke.Task):  # type: ignore[type-arg]
@@ -30,10 +36,14 @@ class RolecallTask(invoke.Task):  # type: ignore[type-arg]
         *args: Any,
         optional_positional: str = "",
         short: dict[str, str] | None = None,
+        about: About | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **{**kwargs, "auto_shortflags": False})
         self.optional_positional = optional_positional
+        self.about = about or About()
+        #: Answers ``--complete`` for the whole program: what was typed, and what there is.
+        self.completes: Completes | None = None
         self._short = short or {}
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
@@ -62,6 +72,17 @@ class RolecallProgram(Program):
             super().parse_core(argv)
         sys.dont_write_bytecode = False
 
+    def parse_core_args(self) -> None:
+        """Parse them; ``--print-completion-script`` gives what ``completion`` gives."""
+        super().parse_core_args()
+        if shell := self.args["print-completion-script"].value:
+            from rolecall.cli.completion import SHELLS, script
+
+            if shell not in SHELLS:
+                raise ParseError(f"--print-completion-script is for {', '.join(SHELLS)}")
+            print(script(shell), end="")
+            raise Exit
+
     def parse_tasks(self) -> None:
         """Name optional positionals, then parse as invoke does."""
         tokens = self.core.unparsed
@@ -73,6 +94,48 @@ class RolecallProgram(Program):
             super().parse_tasks()
             if self.args.dry.value:  # invoke's own, under which every command "succeeds"
                 raise ParseError("--dry is not supported; --check of a task writes nothing")
+
+    def parse_cleanup(self) -> None:
+        """Answer a shell that completes a line; else as invoke does."""
+        if self.args.complete.value:
+            self._complete()
+        super().parse_cleanup()
+
+    def _complete(self) -> None:
+        """Print what may come next on the line behind ``--complete --``.
+
+        A task that has ``completes`` knows the project's own names. Without one, invoke answers.
+        """
+        for name in self.collection.task_names:
+            if completes := getattr(self.collection[name], "completes", None):
+                typed = self.argv[self.argv.index("--") + 1 :] if "--" in self.argv else []
+                for line in completes(typed, self.initial_context, self.collection):
+                    print(line)
+                raise Exit
+
+    def print_task_help(self, name: str) -> None:
+        """A task's help, with examples and exit statuses."""
+        task = self.collection[name]
+        lines = page(
+            f"./{self.binary}",
+            name,
+            inspect.getdoc(task) or "",
+            list(self.parser.contexts[name].args.values()),
+            getattr(task, "optional_positional", ""),
+            getattr(task, "about", About()),
+        )
+        print("\n".join(lines))
+
+    def print_help(self) -> None:
+        """The program's own options, those left out that are of no use here."""
+        program = f"./{self.binary}"
+        print(f"Usage: {program} TASK [OPTIONS]\n")
+        print(f"  {program} --list shows the tasks, {program} TASK --help the options of one.")
+        print(f"  {program} deploy begins; {program} plan shows what it would do.\n")
+        print(f"Options of {program} itself, in front of the task:\n")
+        hidden = ("--complete", "--dry", "--write-pyc", "--list-depth", "--no-dedupe")
+        shown = self.initial_context.help_tuples()
+        self.print_columns([(flag, text) for flag, text in shown if not _is_one_of(flag, hidden)])
 
     def no_tasks_given(self) -> None:
         """Without a task, say which there are."""
@@ -87,6 +150,14 @@ class RolecallProgram(Program):
             for name in self.collection.task_names
             if (positional := getattr(self.collection[name], "optional_positional", ""))
         }
+
+
+def _is_one_of(flags: str, names: Iterable[str]) -> bool:
+    """Whether what help shows of an option, such as ``-R, --dry``, is one of ``names``."""
+    return any(flag.partition("=")[0] in names for flag in flags.replace(",", " ").split())
+
+
+_NUMBER = re.compile(r"-\d+")
 
 
 def name_positionals(
@@ -110,6 +181,9 @@ def name_positionals(
             if context and token in context.flags:
                 raise _needs_value(result[-1])
             takes_value = False
+        elif wanted and _NUMBER.fullmatch(token):  # such as -2, the run before the last
+            result.append(f"--{wanted}")
+            wanted = ""
         elif token.startswith("-") and len(token) > 1:
             flag = context.flags.get(token) if context else None
             takes_value = bool(flag and flag.takes_value)

@@ -5,6 +5,7 @@ Heavy modules are imported inside functions: ``./inv --list`` pays for none of t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -145,7 +146,7 @@ class Project:
             assert isinstance(runner, RunnerSettings)
             way = target(inventory, name, flags, runner, self.state)
             password = sudo_password(inventory, name, flags, asked)
-            plans.append(HostPlan(way, settings, password, facts))
+            plans.append(HostPlan(way, settings, password, facts, resolved))
         return plans
 
     def converge(
@@ -168,16 +169,18 @@ class Project:
         rollout = Rollout(
             flags.forks, flags.serial, flags.max_fail if flags.max_fail >= 0 else None, flags.canary
         )
-        options = Options(task, flags.check, flags.diff, flags.lock_wait_seconds)
+        hosts = ",".join(flags.fab_hosts) or flags.hosts
+        command = self.command(flags, task, hosts=hosts)
+        options = Options(task, flags.check, flags.diff, flags.lock_wait_seconds, command)
         chosen = choose_roles(roles or self.roles, flags)
         host_plans = self.host_plans(flags) if plans is None else plans
         declared = what or declare(self.load_roles(chosen))
         if flags.verify_hashes:
             declared = thorough(declared)
         run_id = new_run_id()
-        if flags.check:
-            after = None  # it asks what the run has made
-        with self.stream(flags, run_id) as stream:
+        after = _timed(after) if after and not flags.check else None  # it asks what was made
+        keep = max((plan.keep_runs for plan in host_plans), default=0)
+        with self.stream(flags, run_id, keep) as stream:
             results = run_hosts(
                 host_plans,
                 declared,
@@ -204,36 +207,54 @@ class Project:
         return FactsCache(self.state / "facts")
 
     @contextmanager
-    def stream(self, flags: Flags, run_id: str) -> Iterator[Stream]:
-        """The event stream of one run, with the listeners the options ask for."""
+    def stream(self, flags: Flags, run_id: str, keep: int) -> Iterator[Stream]:
+        """The event stream of one run, with the listeners the options ask for.
+
+        ``keep`` is how many runs stay on record, this one included.
+        """
         from invoke.exceptions import Exit
 
         from rolecall.cli.again import FAILED, Remaining
-        from rolecall.events import Remain, Stream
+        from rolecall.events import Ending, Remain, RunDone, Stream
         from rolecall.output import Mode, listeners
         from rolecall.output.errors import present
 
         mode: Mode = "json" if flags.json else "auto"
         remaining = Remaining(self.failed)
-        shown = listeners(mode, int(flags.verbose), self.state / "runs", run_id)
+        shown = listeners(mode, int(flags.verbose), self.state / "runs", run_id, keep)
         stream = Stream([remaining, *shown])
+        began = time.monotonic()
+        ended: Ending = "finished"
+        reason = hint = ""
         try:
             yield stream
         except RolecallError as error:
+            ended, reason, hint = "stopped", error.message, error.hint
             if not flags.json:
                 raise
             present(error, json=True)  # in front of the recap, which is the last line
             raise Exit(code=error.exit_code) from error
         except KeyboardInterrupt as error:
+            ended = "interrupted"
             if not (remaining.is_fleet and remaining.hosts):
                 raise
             hint = self.command(flags, remaining.task, hosts=FAILED)
             raise Exit(f"interrupted\n  next: {hint}", code=130) from error
+        except BrokenPipeError:
+            ended, reason = "stopped", "nobody reads its output any more"
+            raise
+        except Exit:
+            raise
+        except Exception as error:
+            ended, reason = "stopped", f"unexpected {type(error).__name__}: {error}"
+            raise
         finally:
             with suppress(BrokenPipeError):
                 if remaining.is_fleet and remaining.hosts:
                     command = self.command(flags, remaining.task, hosts=FAILED)
                     stream.emit(Remain("", remaining.hosts, command))
+                if stream.begun:
+                    stream.emit(RunDone("", ended, time.monotonic() - began, reason, hint))
             stream.finish()
 
     def look(
@@ -359,6 +380,18 @@ class _Asked(Generic[A]):
 
     def interrupt(self) -> None:
         """It holds no lock and changes nothing: the connection ends with this process."""
+
+
+def _timed(after: After) -> After:
+    """The same, and events tell how long the host is asked."""
+    from rolecall.waits import Wait
+
+    def timed(result: HostResult, stream: Stream, flags: Flags, changed: bool) -> None:
+        with Wait(stream.emit, result.target.name, "answer") as answer:
+            answer.begin("the host is asked whether it works")
+            after(result, stream, flags, changed)
+
+    return timed
 
 
 def _afterwards(after: After, results: Sequence[HostResult], stream: Stream, flags: Flags) -> None:

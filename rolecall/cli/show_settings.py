@@ -54,7 +54,7 @@ def _print_role(host: str, name: str, resolved: Resolved, notes: Iterable[str]) 
 
 def _print_fields(name: str, settings: Settings, resolved: Resolved, at: KeyPath) -> None:
     """Each setting below ``at``; settings within settings one by one."""
-    texts = _texts(type(settings))
+    texts = field_texts(type(settings))
     for field, info in type(settings).model_fields.items():
         value = getattr(settings, field)
         if isinstance(value, Settings):
@@ -81,7 +81,7 @@ def _print_text(text: str) -> None:
         print(f"      {line}")
 
 
-def _texts(settings: type[Settings]) -> dict[str, str]:
+def field_texts(settings: type[Settings]) -> dict[str, str]:
     """The string under each field.
 
     Read here rather than by pydantic (``use_attribute_docstrings``), which parses the source of

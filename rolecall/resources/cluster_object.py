@@ -23,6 +23,9 @@ WORKLOADS = frozenset(
     {"DaemonSet", "Deployment", "Job", "MLService", "Pod", "StatefulSet", "SimpleMLService"}
 )
 
+#: The field that tells whether there is such an object.
+EXISTS = "exists"
+
 #: The field of fields that the manifest does not have but Rolecall owns, from an earlier apply.
 BESIDES = "besides"
 
@@ -153,12 +156,24 @@ class _Desired(Mapping[str, str]):
         return len(self._fields) + 2
 
 
+#: What tells whose a field is, behind its value.
+_SET_BY = " (set by "
+
+
+def owner_told(value: str | None) -> tuple[str | None, str]:
+    """A field's observed value, and who owns it where that is not Rolecall; else empty."""
+    if value is None or not value.endswith(")") or _SET_BY not in value:
+        return value, ""
+    plain, _, owner = value[:-1].rpartition(_SET_BY)
+    return (None if plain == "nothing" else plain), owner
+
+
 def _seen(change: FieldChange) -> str | None:
     """What the field is now, and whose, where it is not Rolecall's."""
     if not change.owner:
         same = change.before is not None and change.before == change.after
-        return f"{change.before} (set by nobody)" if same else change.before
-    return f"{_text(change.before)} (set by {change.owner})"
+        return f"{change.before}{_SET_BY}nobody)" if same else change.before
+    return f"{_text(change.before)}{_SET_BY}{change.owner})"
 
 
 def _text(value: str | None) -> str:

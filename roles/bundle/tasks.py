@@ -21,11 +21,16 @@ _HELP = {
     "without": "Leave out, with commas: wheels, models, git, packages, images, or a lock.",
 }
 
+_EXAMPLES = {
+    "--output bundle": "what this machine needs",
+    "--output bundle --hosts gpu --runner": "what a group's hosts need, and ./inv itself",
+}
+
 
 def bundle_task(project: Project) -> RolecallTask:
     """``bundle``."""
 
-    @task(help=_HELP)
+    @task(help=_HELP, examples=_EXAMPLES)
     def bundle(
         _: invoke.Context,
         output: str = "",
@@ -39,7 +44,7 @@ def bundle_task(project: Project) -> RolecallTask:
         inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
     ) -> None:
-        """Collect all that hosts need into one directory, for deploying without a network."""
+        """Collect all that hosts need, to deploy without a network."""
         flags = from_arguments(locals())
         with reported(project.state):
             from pathlib import Path

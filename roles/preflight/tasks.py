@@ -16,7 +16,14 @@ from rolecall.cli.tasks import task
 def preflight_task(project: Project) -> RolecallTask:
     """``preflight``."""
 
-    @task(help={"no_fetch": "Write nothing to a host: size only models whose card is there."})
+    @task(
+        help={"no_fetch": "Write nothing to a host: size only models whose card is there."},
+        examples={
+            "--hosts gpu": "whether the model fits each host, and what would",
+            "--set engine.max_batch_size=8": "the same with another setting",
+        },
+        ends={1: "it would not fit, or a host could not be asked"},
+    )
     def preflight(
         _: invoke.Context,
         hosts: str = "",
@@ -26,7 +33,7 @@ def preflight_task(project: Project) -> RolecallTask:
         no_fetch: bool = False,
         lock_wait: str = "0",
     ) -> None:
-        """Size the model against each host: GPU memory, driver, RAM, disk; and what would fit."""
+        """Size the model against each host, and say what would fit."""
         from roles.preflight.show import show_preflight
 
         flags = from_arguments(locals())

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.deployed import Deployment, failure, free_ports, outcomes
 from tests.integration.serving import rig
+from tests.integration.serving.openai_rig import FrontDeployment
 from tests.rig import machines
 
 
@@ -49,3 +51,16 @@ def machine_rig() -> Iterator[machines.Rig]:
 def machine(machine_rig: machines.Rig) -> machines.Machine:
     """A machine for tests that leave it running."""
     return machine_rig.machine()
+
+
+@pytest.fixture(scope="session")
+def openai_front(deployed: Deployment) -> Iterator[FrontDeployment]:
+    """The shared deployment with ``server.openai: true``; afterwards without it again."""
+    found = FrontDeployment(deployed, free_ports(1)[0])
+    done = found.inv("deploy", "--json")
+    assert done.returncode == 0, failure(done)
+    yield found
+    done = deployed.inv("deploy", "--json")
+    assert done.returncode == 0, failure(done)
+    assert outcomes(done)["service:openai"] == "changed"
+    assert not found.directory.exists()

@@ -38,6 +38,8 @@ ns = Collection(uptime)
 for made in (
     tasks.converge_task(project, "deploy", "Converge."),
     tasks.plan_task(project),
+    tasks.drift_task(project),
+    tasks.destroy_task(project),
     tasks.why_task(project),
     tasks.inventory_task(project),
     *fleet.fleet_tasks(project),

@@ -56,7 +56,7 @@ def test_every_option_of_a_task_is_explained(task: str) -> None:
         (["deploy", "--set", "server.http_prt=1"], "did you mean http_port?"),
         (["deploy", "--set", "server.http_port=abc"], "valid integer"),
         (["deploy", "--set", "server.http_port=70000"], "65535"),
-        (["deploy", "--set", "server.http_port=8001"], "three different ports"),
+        (["deploy", "--set", "server.http_port=8001"], "must be different ports"),
         (["deploy", "--set", "engine.max_batch_size=[1"], "not valid YAML"),
         (["deploy", "--set", "rolecall.home=here"], "absolute"),
         (["deploy", "--set", "model.source=foo"], "pypi://PACKAGE==VERSION"),

@@ -66,6 +66,11 @@ def test_output_hears_events_and_asks_nobody():
     assert offenders("rolecall/output", [f"rolecall.{name}" for name in above]) == []
 
 
+def test_a_report_rests_on_logs_alone():
+    above = ["loop", "run", "session", "resources", "cli", "targets", "inventory", "cluster"]
+    assert offenders("rolecall/report", [f"rolecall.{name}" for name in above]) == []
+
+
 def test_only_the_command_line_knows_invoke_and_only_the_ssh_target_knows_fabric():
     files = [path for path in MODULES if not path.is_relative_to(ROOT / "rolecall/cli")]
     users = [

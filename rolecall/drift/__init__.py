@@ -1,0 +1,1 @@
+"""Drift: what differs from what is declared, and what the difference is due to."""
