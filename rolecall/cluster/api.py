@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rolecall.cluster.errors import not_served, refused
 from rolecall.cluster.kinds import Kinds
@@ -17,6 +17,9 @@ from rolecall.cluster.kubeconfig import POOL, Access, access
 from rolecall.cluster.objects import MANAGED_BY, MANAGER, Found, Object, Question, Ref, Selection
 from rolecall.cluster.wire import JSON, Answer, Wire
 from rolecall.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rolecall.cluster.streams import Executed
 
 #: Objects of one page of a list.
 PAGE = 500
@@ -301,11 +304,11 @@ class Api:
             query["tailLines"] = str(tail)
         return logs(self.wire, Ref("v1", "Pod", pod, namespace), query)
 
-    def execute(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> str:
-        """Run a command in a container, and return what it prints.
+    def execute(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> Executed:
+        """Run a command in a container to its end.
 
         Raises:
-            RolecallError: that is not allowed, or the pod is gone.
+            RolecallError: that is not allowed, there is no such program, or the pod is gone.
         """
         from rolecall.cluster.streams import execute
 

@@ -22,6 +22,7 @@ _PLAIN = {
     "policy/v1": "PodDisruptionBudget",
     "networking.k8s.io/v1": "Ingress NetworkPolicy",
     "coordination.k8s.io/v1": "Lease",
+    "discovery.k8s.io/v1": "EndpointSlice",
 }
 
 
@@ -48,6 +49,11 @@ _KNOWN = {
     for version, kinds in _PLAIN.items()
     for kind in kinds.split()
 }
+
+
+def api_version(kind: str) -> str:
+    """The API version of a kind that every cluster has; empty for any other."""
+    return next((version for version, known in _KNOWN if known == kind), "")
 
 
 class Kinds:

@@ -90,7 +90,12 @@ class MLServiceRollout(Rollout):
     @property
     def glance(self) -> tuple[Question, ...]:
         """The service, and the pods of each release."""
-        return (self.ref, *(self._pods("v1", "Pod", release) for release in self.releases))
+        return (self.ref, *self.pods)
+
+    @property
+    def pods(self) -> tuple[Question, ...]:
+        """Those of each release."""
+        return tuple(self._pods("v1", "Pod", release) for release in self.releases)
 
     def is_ready(self, found: Sequence[Found]) -> bool:
         """The condition ``Ready`` is True, and ready pods have the marks of the manifest."""

@@ -88,6 +88,11 @@ class Rollout(ABC):
         """Where it is, by the answers to the questions."""
 
     @property
+    @abstractmethod
+    def pods(self) -> tuple[Question, ...]:
+        """The questions for its pods, older ones included."""
+
+    @property
     def events(self) -> Selection:
         """The question for what has been reported in the namespace."""
         return Selection("v1", "Event", self.ref.namespace)
@@ -144,16 +149,24 @@ class DeploymentRollout(Rollout):
             return "no"
         return _summary(live, _done(live), _wanted(live))
 
+    @property
+    def pods(self) -> tuple[Question, ...]:
+        """Those that its selector means."""
+        return (self._select("v1", "Pod", self._labels),)
+
     @cached_property
     def questions(self) -> tuple[Question, ...]:
         """With its replica sets, pods and volume claims."""
-        labels = (self.manifest["spec"]["selector"].get("matchLabels") or {}).items()
         return (
             self.ref,
-            self._select("apps/v1", "ReplicaSet", labels),
-            self._select("v1", "Pod", labels),
+            self._select("apps/v1", "ReplicaSet", self._labels),
+            *self.pods,
             *self._claims(self.manifest["spec"]["template"]["spec"]),
         )
+
+    @property
+    def _labels(self) -> Iterable[tuple[str, str]]:
+        return (self.manifest["spec"]["selector"].get("matchLabels") or {}).items()
 
     def state(self, found: Sequence[Found], events: Sequence[Object] = ()) -> RolloutState:
         """Judge by the present replica set; what older ones do is no trouble of this rollout."""

@@ -1,23 +1,25 @@
-"""What a container prints: its log, and the output of a command in it."""
+"""What a container prints: its log, and a command in it, with how it ended."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from rolecall.cluster.errors import refused
 from rolecall.cluster.objects import Ref
 from rolecall.cluster.wire import Wire
+from rolecall.errors import RolecallError
 
 if TYPE_CHECKING:
     from websocket import WebSocket
 
-#: The channel of standard output (v4.channel.k8s.io).
-_OUTPUT = 1
+#: The channels of standard output, standard error, and of how it ended (v4.channel.k8s.io).
+_OUTPUT, _ERRORS, _STATUS = 1, 2, 3
 
-#: Seconds that a command in a container may take.
+#: Seconds for which a command in a container may be silent.
 PATIENCE = 30.0
 
 
@@ -52,35 +54,73 @@ def logs(wire: Wire, pod: Ref, query: Mapping[str, str]) -> Iterator[str]:
         response.close()
 
 
-def execute(wire: Wire, pod: Ref, container: str, command: Sequence[str]) -> str:
-    """What a command in a container prints on its standard output.
+@dataclass(frozen=True)
+class Executed:
+    """A command in a container that has ended.
+
+    Attributes:
+        status: its exit status.
+    """
+
+    status: int
+    output: bytes
+    errors: bytes
+
+    @property
+    def text(self) -> str:
+        """What it printed on its standard output."""
+        return _text(self.output)
+
+
+def execute(wire: Wire, pod: Ref, container: str, command: Sequence[str]) -> Executed:
+    """Run a command in a container to its end.
 
     Raises:
-        RolecallError: it may not be run, or the pod is gone.
+        RolecallError: it may not be run, there is no such program, or the pod is gone.
+        UnreachableError: the cluster does not answer, or the connection broke.
     """
     query = [
         ("container", container),
         ("stdout", "true"),
-        ("stderr", "false"),
+        ("stderr", "true"),
         *(("command", word) for word in command),
     ]
     from websocket import ABNF, WebSocketException
 
     socket = websocket(wire, f"{path(pod, 'exec')}?{urlencode(query)}", pod, "run a command in")
-    said = bytearray()
+    said = {channel: bytearray() for channel in (_OUTPUT, _ERRORS, _STATUS)}
     try:
         socket.settimeout(PATIENCE)
         while True:
             kind, data = socket.recv_data()
             if kind == ABNF.OPCODE_CLOSE:
                 break
-            if data[:1] == bytes([_OUTPUT]):
-                said += data[1:]
+            if data and data[0] in said:
+                said[data[0]] += data[1:]
     except (OSError, WebSocketException) as error:
         raise wire.unreachable(error) from error
     finally:
         socket.close()
-    return _text(bytes(said))
+    status = _exit_status(bytes(said[_STATUS]), f"{command[0]} in container {container} of {pod}")
+    return Executed(status, bytes(said[_OUTPUT]), bytes(said[_ERRORS]))
+
+
+def _exit_status(data: bytes, what: str) -> int:
+    """The exit status that the last channel tells.
+
+    It carries one Status (Kubernetes 1.34, apimachinery/pkg/util/remotecommand and
+    kubelet/pkg/cri/streaming/remotecommand/exec.go): ``Success``, or ``Failure`` with reason
+    ``NonZeroExitCode`` and the number as a cause, or what kept the command from being run.
+    """
+    said = _status(data)
+    if said.get("status") == "Success":
+        return 0
+    causes = (said.get("details") or {}).get("causes") or []
+    codes = [one.get("message") for one in causes if one.get("reason") == "ExitCode"]
+    if said.get("reason") == "NonZeroExitCode" and codes:
+        return int(codes[0])
+    reason = str(said.get("message") or "the connection ended before the command did")
+    raise RolecallError(f"{what} could not be run: {' '.join(reason.split())}")
 
 
 def websocket(wire: Wire, address: str, pod: Ref, verb: str) -> WebSocket:

@@ -49,12 +49,15 @@ MESSAGES = {
 }
 
 
-def problem(text: str) -> str:
-    """Why ``text`` is no ModelConfig, with line and column; empty if it is one."""
+def problem(text: str, *, further: bool = False) -> str:
+    """Why ``text`` is no ModelConfig, with line and column; empty if it is one.
+
+    ``further``: fields that are not listed here are read too, and taken for right.
+    """
     from google.protobuf import text_format
 
     try:
-        text_format.Parse(text, _message()())
+        text_format.Parse(text, _message()(), allow_unknown_field=further)
     except text_format.ParseError as error:
         return str(error)
     return ""

@@ -1,0 +1,49 @@
+"""What does not hold, in the words of its check: what is wrong, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from rolecall.errors import RolecallError
+from rolecall.resource import Change
+
+
+def told(differences: Mapping[str, Sequence[Change]]) -> str:
+    """What differs from what is declared, one field a line."""
+    return "\n".join(
+        f"  {id_}: {change.field} is {_value(change.before)}, and should be {_value(change.after)}"
+        for id_, changes in differences.items()
+        for change in changes
+    )
+
+
+def _value(text: str | None) -> str:
+    return "nothing" if text is None else text or '""'
+
+
+def is_explained(error: BaseException) -> bool:
+    """Whether an error tells what is wrong by itself, so that nobody has to read the check."""
+    if isinstance(error, RolecallError):
+        return True
+    return isinstance(error, AssertionError) and bool(_message(error))
+
+
+def explained(error: BaseException, item: pytest.Item) -> str:
+    """The words of an error, and where its check is."""
+    path, line, _ = item.location
+    where = f"{path}:{(line or 0) + 1}"
+    if isinstance(error, RolecallError):
+        lines = [error.message, *([f"next: {error.hint}"] if error.hint else [])]
+        return "\n".join([*lines, f"({where})"])
+    return f"{_message(error)}\n({where})"
+
+
+def _message(error: BaseException) -> str:
+    """What an assert says behind its comma, without what pytest adds: values, and two blanks."""
+    text = str(error)
+    if text.startswith("assert "):
+        return ""
+    said, rewritten, _ = text.partition("\nassert ")
+    return said.replace("\n  ", "\n") if rewritten else said

@@ -1,0 +1,130 @@
+"""What has to hold of the running server: its process, its ports, its models, its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rolecall.api import Host, Target
+from rolecall.verify.checks import AsDeclared
+from roles.server import questions, sockets
+from roles.server.client import QUESTION, Sampling, ask, is_ready, served, stream
+from roles.server.openai.service import services as openai_services
+from roles.server.role import endpoint, service
+from roles.server.settings import Server
+
+#: Always the likeliest token.
+_SURE = Sampling(24, temperature=0.0)
+
+
+@pytest.fixture
+def url(target: Target, described: Host) -> Iterator[str]:
+    """The base URL of Triton's HTTP API, as it is reached from here."""
+    with endpoint(described, target) as found:
+        yield found
+
+
+def test_triton_runs_supervised_from_what_is_declared(
+    described: Host, as_declared: AsDeclared
+) -> None:
+    """The supervisor keeps it, and it was started from these files and settings."""
+    as_declared(service(described))
+
+
+def test_it_listens_where_it_should_and_nowhere_else(host: Any, described: Host) -> None:
+    """Each port on the declared address, and no other port of Triton's processes."""
+    wanted = sockets.declared(described)
+    found = sockets.listening(host, described, service(described).directory)
+    missing, further = sorted(wanted - found), sorted(found - wanted)
+    if sockets.has_further(described):
+        further = []
+    assert not (missing or further), "\n".join(
+        [
+            *(f"nothing listens on {one}" for one in missing),
+            *(f"Triton also listens on {one}" for one in further),
+            "next: ./inv status, and ./inv logs show what it does; see server.options",
+        ]
+    )
+
+
+def test_the_server_is_ready(url: str) -> None:
+    """Triton says so of itself."""
+    assert is_ready(url), f"{url} is not ready\nnext: ./inv logs shows why, ./inv start starts it"
+
+
+def test_every_model_is_ready(url: str) -> None:
+    """Triton has loaded all models of its repository."""
+    models = questions.models(url)
+    others = {name: state for name, state in models.items() if state != "READY"}
+    assert models and not others, "\n".join(
+        [
+            *(f"model {name} is {state}, and should be READY" for name, state in others.items()),
+            *([] if models else ["Triton has no model"]),
+            "next: ./inv logs shows why",
+        ]
+    )
+
+
+def test_the_same_question_has_the_same_answer(url: str) -> None:
+    """A real answer, and the likeliest one both times."""
+    first, second = (ask(url, QUESTION, _SURE).strip() for _ in range(2))
+    assert first, f"the answer to {QUESTION!r} is empty\nnext: ./inv logs"
+    assert first == second, (
+        f"asked twice, the model answers otherwise:\n  {first}\n  {second}\n"
+        "next: see repo and engine settings that make answers vary"
+    )
+
+
+def test_an_answer_comes_in_pieces(url: str) -> None:
+    """As a stream, with the same text as in one piece."""
+    whole = ask(url, QUESTION, _SURE)
+    pieces = [piece for piece in stream(url, QUESTION, _SURE) if piece]
+    assert pieces, "the stream ended without a word\nnext: ./inv logs"
+    if served(url, stream=True).decoupled:
+        assert len(pieces) > 1, f"the stream was one piece: {pieces[0]!r}\nnext: ./inv logs"
+    assert "".join(pieces).strip() == whole.strip(), (
+        f"the stream says\n  {''.join(pieces)}\nand the answer in one piece\n  {whole}"
+    )
+
+
+def test_metrics_are_told(target: Target, described: Host) -> None:
+    """Each model's requests are counted, for Prometheus."""
+    port = described.settings(Server).metrics_port
+    with target.forward(port) as (name, local):
+        text = questions.metrics(f"http://{name}:{local}")
+    assert "nv_inference_request_success{" in text, (
+        f"port {port} tells no nv_inference_request_success\nnext: ./inv logs"
+    )
+
+
+def test_the_openai_api_runs_supervised_from_what_is_declared(
+    described: Host, as_declared: AsDeclared
+) -> None:
+    """Where ``server.openai`` asks for it."""
+    as_declared(*_openai(described))
+
+
+def test_the_openai_api_names_its_model_and_answers(target: Target, described: Host) -> None:
+    """A list of one model, and a chat; and nothing without the key, where there is one."""
+    _openai(described)
+    from roles.server.openai.place import model_name, openai_endpoint
+
+    key = described.settings(Server).api_key
+    given = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+    with openai_endpoint(described, target) as base:
+        if key:
+            refused = questions.status("GET", f"{base}/models")
+            assert refused == 401, f"{base}/models answers {refused} without the key, not 401"
+        names = questions.openai_models(base, given)
+        assert names == [model_name(described)], f"the models are {names}"
+        said = questions.openai_chat(base, names[0], QUESTION, given)
+    assert said.strip(), f"the answer to {QUESTION!r} is empty\nnext: ./inv logs"
+
+
+def _openai(host: Host) -> list[Any]:
+    found = openai_services(host)
+    if not found:
+        pytest.skip("server.openai is off")
+    return list(found)
