@@ -44,7 +44,13 @@ if TYPE_CHECKING:
     from rolecall.resources.package import Package
     from rolecall.resources.python_packages import PythonPackages
     from rolecall.resources.requirement import Requirement, free_space
-    from rolecall.resources.service import Service, ServiceRollback, http_ready, status_script
+    from rolecall.resources.service import (
+        Service,
+        ServiceGone,
+        ServiceRollback,
+        http_ready,
+        status_script,
+    )
     from rolecall.resources.symlink import Symlink
     from rolecall.resources.template import Template
     from rolecall.resources.tree import Tree, folder_files
@@ -91,6 +97,7 @@ __all__ = [
     "RolecallError",
     "Script",
     "Service",
+    "ServiceGone",
     "ServiceRollback",
     "Settings",
     "ShellFunction",
@@ -148,6 +155,7 @@ _PLACES = {
     "RolecallError": "rolecall.errors",
     "Script": "rolecall.resource",
     "Service": "rolecall.resources.service",
+    "ServiceGone": "rolecall.resources.service",
     "ServiceRollback": "rolecall.resources.service",
     "Settings": "rolecall.settings",
     "ShellFunction": "rolecall.resource",

@@ -6,8 +6,11 @@ mypy=$here/.venv/bin/mypy
 cd "$here"
 "$mypy"
 for folder in roles/engine/openvino roles/engine/vllm roles/model/fetch roles/repo/fill roles/repo/backends/tensorrtllm \
-  templates/inflight_batcher_llm/*/1 benchmarks docker/gpu; do
-  files=$(cd -- "$folder" && find . -name '*.py' ! -path '*/__pycache__/*' \
+  roles/server/openai templates/inflight_batcher_llm/*/1 benchmarks docker/gpu; do
+  below=.
+  # What runs on a target there is the package front; the rest is the controller's.
+  case $folder in roles/server/openai) below=./front ;; esac
+  files=$(cd -- "$folder" && find "$below" -name '*.py' ! -path '*/__pycache__/*' \
     ! -path ./runner.py ! -path ./k8s.py ! -path './peers/*' ! -path './cluster/*' | sort)
   [ -n "$files" ] || continue
   path=

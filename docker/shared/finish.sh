@@ -8,8 +8,10 @@ for wheel in /wheels/*.whl; do
   [ ! -e "$wheel" ] || export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels
 done
 cd /opt/rolecall/project
-# Whatever the recipe, a job may have to fetch a model from a hub: that needs the tools.
-./inv system python --set rolecall.home=/tmp/rolecall --set model.source=hf://any/model
+# Whatever the recipe, a job may have to fetch a model from a hub, which needs the tools, and a pod
+# may have to speak OpenAI's API, which needs the front.
+./inv system python --set rolecall.home=/tmp/rolecall --set model.source=hf://any/model \
+  --set server.openai=true --set server.openai_kind=front
 rm -rf /tmp/rolecall .rolecall /var/lib/apt/lists/*
 # What the controller remembers belongs to one container: others may use the volume too.
 ln -s /tmp .rolecall

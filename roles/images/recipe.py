@@ -19,6 +19,9 @@ Folder = Literal["cpu", "gpu"]
 #: Where a Dockerfile names the image that it is built on unless another is asked for.
 _BASE = re.compile(r"^ARG BASE=(\S+)$", re.MULTILINE)
 
+#: What every image has: what fetches models, and what speaks OpenAI's API.
+_ALWAYS = ("tools", "front")
+
 _REFERENCE = re.compile(r"[a-z0-9][\w.:/@-]*")
 
 
@@ -71,7 +74,7 @@ def read(project: Project, name: str, flags: Flags, base: str = "", engine: str 
         folder,
         reference,
         settings.image_packages if folder == "gpu" else "",
-        tuple(sorted({*environments(host), "tools"})),
+        tuple(sorted({*environments(host), *_ALWAYS})),
         chosen,
         str(Path(settings.client).expanduser()) if settings.client else chosen,
     )

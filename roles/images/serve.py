@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -80,4 +81,9 @@ def _become(host: Host) -> NoReturn:
     wanted = service(host)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execvpe(wanted.command[0], wanted.command, {**os.environ, **dict(wanted.env)})
+    os.execvpe(wanted.command[0], wanted.command, {**others(os.environ), **dict(wanted.env)})
+
+
+def others(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of the environment is not for Rolecall: no secret of a setting goes further."""
+    return {name: text for name, text in environment.items() if not name.startswith("ROLECALL_")}

@@ -26,7 +26,13 @@ _HELP = {
 def image_task(project: Project) -> RolecallTask:
     """``image``."""
 
-    @task(help=_HELP)
+    @task(
+        help=_HELP,
+        examples={
+            "--recipe gpu": "name the image, its base and its tag",
+            "--recipe cpu --build --engine podman": "build it, unless it is there",
+        },
+    )
     def image(
         _: invoke.Context,
         build: bool = False,
@@ -39,7 +45,7 @@ def image_task(project: Project) -> RolecallTask:
         inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
     ) -> None:
-        """Show, build or push the container image of a recipe, tagged by its content."""
+        """Show, build or push a recipe's image, tagged by its content."""
         from roles.images.image import Wanted, run
 
         flags = from_arguments(locals())
@@ -52,10 +58,21 @@ def image_task(project: Project) -> RolecallTask:
 def serve_task(project: Project) -> RolecallTask:
     """``serve``."""
 
-    @task(help={"prepare": "Make all that serving needs, and end: what a job does for a volume."})
+    @task(
+        help={
+            "prepare": "Make all that serving needs, and end: what a job does for a volume.",
+            "openai": "Become what speaks OpenAI's API, beside a container that serves.",
+        },
+        examples={
+            "": "what an image's container runs",
+            "--prepare": "what a cluster's job runs, to fill the volume",
+            "--openai": "what a second container of a pod runs, with server.openai",
+        },
+    )
     def serve(
         _: invoke.Context,
         prepare: bool = False,
+        openai: bool = False,
         hosts: str = "",
         inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
@@ -63,11 +80,15 @@ def serve_task(project: Project) -> RolecallTask:
         json: bool = False,
         lock_wait: str = "10m",
     ) -> None:
-        """Converge this machine, then become Triton, in the foreground: for containers."""
+        """Converge this machine, then become Triton: for containers."""
         from roles.images.serve import serve as run
 
         flags = from_arguments(locals())
         with reported(project.state, json=json):
+            if openai:
+                from roles.images.openai import speak
+
+                speak(project, flags)
             status = run(project, flags, prepare=prepare)
         if status:
             raise Exit(code=status)

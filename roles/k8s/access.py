@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rolecall.api import Host, RolecallError
 from rolecall.cluster.objects import INSTANCE, Found, Object, Ref, Selection
@@ -37,22 +38,37 @@ def address(host: Host, found: Found) -> str:
     settings = host.settings(K8s)
     if not isinstance(found, Mapping):
         return ""
-    status = found.get("status", {})
+    status: Mapping[str, Any] = found.get("status", {})
     if settings.flavour == "t9k":
         return str(status.get("address", {}).get("url", "")).rstrip("/")
-    if settings.ingress.host:
+    return _from_outside(settings, status, "http", port(host))
+
+
+def openai_address(host: Host, found: Found) -> str:
+    """The base URL of the OpenAI API, as clients are given it, else as the cluster itself is.
+
+    ``found`` is what the cluster says to :func:`published`.
+    """
+    settings, server = host.settings(K8s), host.settings(Server)
+    status: Mapping[str, Any] = found.get("status", {}) if isinstance(found, Mapping) else {}
+    outside = _from_outside(settings, status, "openai", server.openai_port)
+    return f"{outside or inside(host, server.openai_port)}/v1"
+
+
+def _from_outside(settings: K8s, status: Mapping[str, Any], name: str, number: int) -> str:
+    """The URL that leads to a port; empty where only the cluster reaches it."""
+    if settings.ingress.host and settings.ingress.port == name:
         scheme = "https" if settings.ingress.tls_secret else "http"
         return f"{scheme}://{settings.ingress.host}{settings.ingress.path}".rstrip("/")
     for point in status.get("loadBalancer", {}).get("ingress", []):
-        name = point.get("hostname") or point.get("ip")
-        return f"http://{name}:{host.settings(Server).http_port}"
+        return f"http://{point.get('hostname') or point.get('ip')}:{number}"
     return ""
 
 
-def inside(host: Host) -> str:
-    """The base URL under which the cluster itself reaches the service."""
+def inside(host: Host, number: int = 0) -> str:
+    """The base URL of a port inside the cluster; without a number, of the HTTP API."""
     name, namespace = host.settings(K8s).name, host.fact("k8s_namespace")
-    return f"http://{name}.{namespace}.svc:{port(host)}"
+    return f"http://{name}.{namespace}.svc:{number or port(host)}"
 
 
 @contextmanager

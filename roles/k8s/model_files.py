@@ -49,7 +49,7 @@ def description(target: ClusterTarget, host: Host) -> tuple[str, list[ChatFormat
     said = target.api.execute(
         target.namespace, str(pod["metadata"]["name"]), next(pods.containers(pod)), command
     )
-    parts = [part.partition("\n")[::2] for part in said.split(f"\n{mark} ")[1:]]
+    parts = [part.partition("\n")[::2] for part in said.text.split(f"\n{mark} ")[1:]]
     texts = [text.rstrip("\n") for name, text in parts if name in ("template", "config")]
     about = next((text for name, text in parts if name == "description"), "")
     formats = [

@@ -24,7 +24,7 @@ PLACE = "/etc/rolecall/inventory"
 
 #: Where the project and its environments are in an image of ours (docker/).
 PROJECT = "/opt/rolecall/project"
-_ENVIRONMENTS = "/opt/rolecall/python"
+ENVIRONMENTS = "/opt/rolecall/python"
 
 #: The roles whose settings decide what lies on the volume.
 FILLING = ("python", "runtime", "model", "engine", "repo")
@@ -75,7 +75,7 @@ def pod_inventory(host: Host, roles: Iterable[str], home: str) -> PodInventory:
         for name in roles
         if name in host.all_settings
     }
-    variables["python"]["directory"] = _ENVIRONMENTS
+    variables["python"]["directory"] = ENVIRONMENTS
     variables["runtime"] = _inside(variables["runtime"])
     if "server" in variables:
         variables["server"]["address"] = _reachable(variables["server"].get("address", ""))

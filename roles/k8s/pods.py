@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
+from typing import Any
 
 from rolecall.cluster.objects import Found, Object, Selection
 
@@ -43,6 +44,12 @@ def restarts(pods: Iterable[Object]) -> int:
 def containers(pod: Object) -> Iterator[str]:
     """The names of its containers, in the order of its description."""
     return (str(container["name"]) for container in pod["spec"]["containers"])
+
+
+def container(pod: Object, name: str) -> Mapping[str, Any]:
+    """What is said of the state of one of them (core/v1, ContainerStatus); empty where nothing."""
+    states = pod.get("status", {}).get("containerStatuses", [])
+    return next((one for one in states if one["name"] == name), {})
 
 
 def in_namespace(namespace: str, labels: tuple[tuple[str, str], ...]) -> Selection:

@@ -13,6 +13,7 @@ from rolecall.api import (
     ClusterReady,
     Host,
     Resource,
+    Skip,
     role,
 )
 from rolecall.cluster.follow import follow_job
@@ -20,6 +21,7 @@ from rolecall.cluster.objects import Object, Ref
 from rolecall.resources.cluster_object import WORKLOADS
 from roles.k8s.manifests import Manifests, manifests
 from roles.k8s.settings import K8s
+from roles.k8s.warning import warning
 from roles.server.settings import Server
 
 #: All that settings of this role may have made: what is looked for when something is left over.
@@ -47,9 +49,11 @@ _PULL = 1200
 
 
 @role(K8s, on="cluster")
-def k8s(host: Host, settings: K8s) -> Iterator[Resource]:
+def k8s(host: Host, settings: K8s) -> Iterator[Resource | Skip]:
     """Fill the volume, run the pods, wait until they serve, and clear away what they replace."""
     wanted, namespace = manifests(host), host.fact("k8s_namespace")
+    if said := warning(host):
+        yield Skip("api-key:k8s", f"warning: {said}")
     for thing in wanted.supplies():
         yield ClusterObject(thing, secret=thing["kind"] == "Secret")
     if wanted.prepare:

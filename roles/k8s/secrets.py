@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
+
+from pydantic import SecretStr
 
 from rolecall.api import ConfigError
 from rolecall.cluster.objects import Object
 from roles.k8s.labels import SERVER
 from roles.k8s.objects import Maker
 from roles.k8s.settings import K8s
+from roles.k8s.unread import UNREAD
+
+#: The annotation of pods that tells one API key from another.
+KEY = "rolecall.dev/api-key"
+
+#: Rounds of the key's digest, which whoever sees the pods can read: guessing is to be slow.
+_ROUNDS = 100_000
 
 
 def secret_name(settings: K8s) -> str:
@@ -22,6 +32,18 @@ def pull_secrets(settings: K8s) -> list[dict[str, str]]:
     """What pods say about how their images are pulled."""
     own = [f"{settings.name}-registry"] if settings.registry.username else []
     return [{"name": name} for name in (*settings.image_pull_secrets, *own)]
+
+
+def key_digest(make: Maker, key: SecretStr | None) -> str:
+    """What tells an API key from others; empty where there is none, or none was read.
+
+    It is salted with the service's name, so that equal keys of two services do not show.
+    """
+    text = key.get_secret_value() if key else UNREAD
+    if text == UNREAD:
+        return ""
+    salt = f"{make.namespace}/{make.name}".encode()
+    return hashlib.pbkdf2_hmac("sha256", text.encode(), salt, _ROUNDS).hex()[:16]
 
 
 def secrets(make: Maker, settings: K8s, values: Mapping[str, str]) -> Iterator[Object]:

@@ -74,6 +74,13 @@ class Resources(Settings):
     """Memory to set aside. Empty: as much as the limit."""
 
 
+class OpenAi(Settings):
+    """The container that speaks OpenAI's API, where ``server.openai`` asks for one."""
+
+    resources: Resources = Resources(memory="1Gi", cpu_request="100m", memory_request="256Mi")
+    """What it is given. An empty value is no limit, or sets nothing aside."""
+
+
 class Scheduling(Settings):
     """Where pods run, as the API of Kubernetes has it."""
 
@@ -174,7 +181,7 @@ class Exposure(Settings):
 
 
 class Ingress(Settings):
-    """An Ingress to the HTTP API."""
+    """An Ingress to the HTTP API, or to the OpenAI API."""
 
     host: str = ""
     """The host name. Empty: there is no Ingress."""
@@ -187,6 +194,9 @@ class Ingress(Settings):
 
     path: str = "/"
     """What paths begin with. Triton serves from /, so another needs a controller that rewrites."""
+
+    port: Literal["http", "openai"] = "http"
+    """Where it leads to: Triton's HTTP API, which asks nobody for a key, or the OpenAI API."""
 
     annotations: dict[str, str] = Field(default_factory=dict)
     """What the controller is told. An answer may take long: raise its read timeout."""
@@ -203,7 +213,7 @@ class Ingress(Settings):
 
 
 class Gateway(Settings):
-    """An HTTPRoute from a Gateway to the HTTP API (gateway.networking.k8s.io/v1)."""
+    """An HTTPRoute from a Gateway (gateway.networking.k8s.io/v1)."""
 
     name: OptionalLabel = ""
     """The Gateway. Empty: there is no route."""
@@ -219,6 +229,9 @@ class Gateway(Settings):
 
     path: str = "/"
     """What paths begin with."""
+
+    port: Literal["http", "openai"] = "http"
+    """Where it leads to: Triton's HTTP API, which asks nobody for a key, or the OpenAI API."""
 
     @model_validator(mode="after")
     def _names_are_given(self) -> Gateway:
@@ -389,6 +402,9 @@ class K8s(Published):
 
     resources: Resources = Resources()
     """CPU and memory of a pod."""
+
+    openai: OpenAi = OpenAi()
+    """The container that speaks OpenAI's API."""
 
     shm: bool = True
     """Mount a /dev/shm in memory. Triton's python backend has a region in it for each model

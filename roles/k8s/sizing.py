@@ -16,7 +16,7 @@ from roles.runtime.settings import Runtime
 def gpus(host: Host) -> int:
     """How many GPUs a pod that serves has."""
     count = host.settings(K8s).gpu.count
-    return _ranks(host) if count is None else count
+    return ranks(host) if count is None else count
 
 
 def prepare_gpus(host: Host) -> int:
@@ -63,7 +63,8 @@ def _resources(settings: Resources, gpu: str, count: int) -> dict[str, Any]:
     return {"limits": given(limits), "requests": requests}
 
 
-def _ranks(host: Host) -> int:
+def ranks(host: Host) -> int:
+    """Over how many GPUs the model is split; 0 for a recipe without one."""
     engine, repo = host.settings(Engine), host.settings(Repo)
     if repo.kind == "llmapi":
         return repo.llmapi.tensor_parallel_size * repo.llmapi.pipeline_parallel_size

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from rolecall.api import Host
-from rolecall.cluster.objects import Object
+from rolecall.cluster.objects import Found, Object
 from rolecall.cluster.run import Opened
 from rolecall.cluster.target import ClusterTarget
 from rolecall.resource import diff
 from rolecall.resources.cluster_history import manifests_of, previous, revisions
 from rolecall.resources.cluster_ready import ClusterReady
 from roles.k8s import pods
-from roles.k8s.access import address, inside, published, serving
+from roles.k8s.access import address, inside, openai_address, published, serving
+from roles.k8s.kubernetes.openai import NAME as OPENAI
+from roles.k8s.kubernetes.workload import CONTAINER
 from roles.k8s.settings import K8s
-from roles.server.host_status import Earlier, HostStatus, by_role
+from roles.k8s.warning import warning
+from roles.server.host_status import Earlier, HostStatus, OpenAi, by_role
+from roles.server.openai.place import model_name
+from roles.server.settings import Server
 
 
 def cluster_status(target: ClusterTarget, opened: Opened) -> HostStatus:
@@ -34,8 +39,27 @@ def cluster_status(target: ClusterTarget, opened: Opened) -> HostStatus:
         pods.restarts(known),
         address(host, found[0]) or inside(host),
         True,
-        _served(up),
+        "",
         _earlier(host, previous(found[2])),
+        openai=_openai(host, found[0], known),
+        warning=warning(host),
+        image=_images(up),
+    )
+
+
+def _openai(host: Host, service: Found, known: Sequence[Object]) -> OpenAi | None:
+    settings = host.settings(Server)
+    if not settings.openai:
+        return None
+    name = OPENAI if settings.has_front else CONTAINER
+    states = [pods.container(pod, name) for pod in known]
+    running = [one for one in states if "running" in one.get("state", {})]
+    return OpenAi(
+        openai_address(host, service),
+        model_name(host),
+        settings.api_key is not None,
+        "running" if running else "starting" if states else "stopped",
+        any(one.get("ready") for one in running),
     )
 
 
@@ -53,8 +77,8 @@ def _rolled_out(opened: Opened) -> bool:
     )
 
 
-def _served(up: Iterable[Object]) -> str:
-    """The image, which with the content of the volume is what is served."""
+def _images(up: Iterable[Object]) -> str:
+    """What serves, from the volume."""
     images = {pod["spec"]["containers"][0]["image"] for pod in up}
     return ", ".join(sorted(images))
 

@@ -18,7 +18,13 @@ _HELP = {"render": "Write the manifests into this directory instead; no cluster 
 def k8s_task(project: Project) -> RolecallTask:
     """``k8s``."""
 
-    @task(help=_HELP)
+    @task(
+        help=_HELP,
+        examples={
+            "--hosts cluster --diff": "serve there, and show what changes",
+            "--render manifests": "write what would be applied as files, for GitOps",
+        },
+    )
     def k8s(
         _: invoke.Context,
         render: str = "",
@@ -34,7 +40,7 @@ def k8s_task(project: Project) -> RolecallTask:
         delete_data: bool = False,
         detailed_exitcode: bool = False,
     ) -> None:
-        """Serve on a cluster; or write its manifests as files, for GitOps: --render DIRECTORY."""
+        """Serve on a cluster, or write its manifests as files."""
         flags = from_arguments(locals())
         with reported(project.state, json=json):
             if render:

@@ -19,19 +19,25 @@ from roles.bundle.needs import Need, Wheels
 from roles.model.settings import Model
 from roles.python.settings import Python
 from roles.repo.settings import Repo
+from roles.server.settings import Server
 
 _LOCKS = Path(__file__).parent / "locks"
 
 #: MiB that the environment of each lock takes, with the wheels while they are unpacked.
-_ROOM = {"cpu": 1200, "triton": 500, "vllm": 20000, "tools": 400}
+_ROOM = {"cpu": 1200, "triton": 500, "vllm": 20000, "tools": 400, "front": 120}
 
 #: Of each lock, the first release of Python that its wheels are not made for.
-_BELOW = {"cpu": "3.13", "triton": "3.13", "vllm": "3.13", "tools": "3.15"}
+_BELOW = {"cpu": "3.13", "triton": "3.13", "vllm": "3.13", "tools": "3.15", "front": "3.15"}
 
 
 def lock_text(settings: Python) -> str:
     """The serving environment's lock file: every package pinned, with hashes."""
     return _lock(settings.lock)
+
+
+def lock_of(name: str) -> str:
+    """The text of a lock file, by the name of its environment."""
+    return _lock(name)
 
 
 def _lock(name: str) -> str:
@@ -97,6 +103,21 @@ def tools_digest(host: Host) -> str:
     return _digest(_lock("tools"))
 
 
+def needs_front(host: Host) -> bool:
+    """Whether the OpenAI API is served by our own front."""
+    return any(isinstance(one, Server) and one.has_front for one in host.all_settings.values())
+
+
+def front_python(host: Host) -> str:
+    """The Python of the OpenAI front's environment."""
+    return f"{directory(host)}/front/bin/python"
+
+
+def front_digest() -> str:
+    """A short digest of the OpenAI front's environment."""
+    return _digest(_lock("front"))
+
+
 def _needed(variable: str, what: str) -> str:
     return f"""
 [ -x "${variable}" ] || {{
@@ -124,6 +145,8 @@ def environments(host: Host) -> dict[str, str]:
         paths[settings.engine_lock] = f"{directory(host)}/{settings.engine_lock}"
     if needs_tools(host):
         paths["tools"] = tools_environment(host)
+    if needs_front(host):
+        paths["front"] = f"{directory(host)}/front"
     return paths
 
 

@@ -7,11 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from jinja2.exceptions import TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from rolecall.errors import RolecallError
 from roles.server.client import Sampling, stream
+from roles.server.openai.front.chat_template import ConversationError, Template
 
 
 @dataclass(frozen=True)
@@ -35,17 +33,10 @@ class ChatFormat:
                 "the model brings no chat template, so it cannot hold a conversation",
                 'ask it for a completion instead: ./inv chat --raw "Once upon a time"',
             )
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-        environment.globals["raise_exception"] = _raise
         try:
-            template = environment.from_string(self.template)
-            return template.render(messages=messages, add_generation_prompt=True, **self.tokens)
-        except TemplateError as error:
+            return Template(self.template, self.tokens).render(messages)
+        except ConversationError as error:
             raise RolecallError(f"the model's chat template failed: {error}") from error
-
-
-def _raise(message: str) -> None:
-    raise TemplateError(message)
 
 
 def answer(base_url: str, prompt: str, sampling: Sampling) -> str:

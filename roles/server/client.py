@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rolecall.errors import RolecallError
+from roles.server.openai.front.served import input_name
 
 if TYPE_CHECKING:
     import httpx
@@ -21,18 +22,6 @@ SILENCE = 120.0
 #: The model repositories that can be spoken to, by the model that only they have; and of each
 #: the model that answers whole and the one that streams.
 _MODELS = (("ensemble", "tensorrt_llm_bls"), ("tensorrt_llm", "tensorrt_llm"))
-
-#: What an option of :class:`Sampling` is called in them: inflight_batcher_llm up to 0.19 and from
-#: 0.20 on, and the LLM API (their config.pbtxt in all_models of TensorRT-LLM).
-_NAMES: Mapping[str, tuple[str, ...]] = {
-    "max_tokens": ("max_tokens", "sampling_param_max_tokens"),
-    "temperature": ("temperature", "sampling_param_temperature"),
-    "top_k": ("top_k", "sampling_param_top_k"),
-    "top_p": ("top_p", "sampling_param_top_p"),
-    "random_seed": ("random_seed", "seed", "sampling_param_seed"),
-    "end_id": ("end_id",),
-    "pad_id": ("pad_id",),
-}
 
 
 @dataclass(frozen=True)
@@ -85,9 +74,8 @@ class Served:
         """
         body: dict[str, Any] = {"text_input": text}
         for option, value in sampling.parameters().items():
-            known = [name for name in _NAMES[option] if name in self.inputs]
-            if known:
-                body[known[0]] = value
+            if name := input_name(option, self.inputs):
+                body[name] = value
             elif option not in ("end_id", "pad_id"):
                 raise RolecallError(
                     f"the served model {self.name} cannot be told {option}",

@@ -10,11 +10,16 @@ from rolecall.loop.answers import parts
 from rolecall.loop.plan import Step, predict
 from rolecall.resource import Observed
 from rolecall.resources.service import status_script
+from rolecall.role import Host
 from rolecall.session import Session
 from rolecall.shell import quote
 from rolecall.shell_run import Opened
+from roles.server.openai.place import base_url, model_name
+from roles.server.openai.service import services
+from roles.server.openai.warning import warning
 from roles.server.place import Place
 from roles.server.role import service
+from roles.server.settings import Server
 
 # rc_engine REPOSITORY: what the repository serves: its engine, or the LLM API's model.
 _ENGINE = r"""
@@ -61,6 +66,24 @@ class Earlier:
 
 
 @dataclass(frozen=True)
+class OpenAi:
+    """What speaks OpenAI's API on a host.
+
+    Attributes:
+        url: the base URL, as the host itself reaches it.
+        model: the model's id.
+        key: whether it asks for a key.
+        state, ready: as those of the server.
+    """
+
+    url: str
+    model: str
+    key: bool
+    state: str
+    ready: bool
+
+
+@dataclass(frozen=True)
 class HostStatus:
     """What is known of one host.
 
@@ -70,6 +93,10 @@ class HostStatus:
         since: Unix time of its start, 0 when it does not run.
         endpoint: URL of the HTTP API as the host itself reaches it.
         remote: whether the host is another machine than this one.
+        engine: what is served; empty on a cluster.
+        openai: what speaks OpenAI's API, where that is set.
+        warning: what is amiss with who may ask.
+        image: of the pods that serve, on a cluster.
     """
 
     host: str
@@ -82,15 +109,25 @@ class HostStatus:
     remote: bool
     engine: str
     earlier: Earlier | None
+    openai: OpenAi | None = None
+    warning: str = ""
+    image: str = ""
+
+    @property
+    def serves(self) -> bool:
+        """Whether all that is set can answer."""
+        return self.ready and (self.openai is None or self.openai.ready)
 
 
 def host_status(session: Session, opened: Opened) -> HostStatus:
     """Ask a host, in one more round trip, how its server is."""
     directory = service(opened.host).directory
+    front = opened.host.settings(Server).has_front
     script = (
         f"rc_status=$({status_script(directory)})\n"
         "rc_frame service\n"
         "printf '%s\\n' \"$rc_status\"\n"
+        f"rc_frame openai\n{_openai_script(opened.host)}\n"
         f"{_repository('rc_now', 'command')}{_repository('rc_before', 'previous.command')}{_ENGINE}"
     )
     said = {part.frame.kind: part for part in parts(session.exchange(script))}
@@ -107,6 +144,26 @@ def host_status(session: Session, opened: Opened) -> HostStatus:
         place.remote,
         said["engine"].text,
         Earlier.of(observed, said["earlier"].text),
+        _openai(opened.host, Observed.parse(said["openai"].text) if front else observed),
+        warning(opened.host.settings(Server)),
+    )
+
+
+def _openai_script(host: Host) -> str:
+    found = services(host)
+    return status_script(found[0].directory) if found else ":"
+
+
+def _openai(host: Host, observed: Observed) -> OpenAi | None:
+    settings = host.settings(Server)
+    if not settings.openai:
+        return None
+    return OpenAi(
+        base_url(host),
+        model_name(host),
+        settings.api_key is not None,
+        observed.get("state", "stopped"),
+        observed.get("ready") == "yes",
     )
 
 

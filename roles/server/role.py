@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from rolecall.api import Directory, Host, Resource, Target, role
+from rolecall.api import Directory, Host, Resource, Skip, Target, role
+from roles.server.openai.service import resources as openai_resources
+from roles.server.openai.warning import warning
 from roles.server.service import launcher, own_url, service
 from roles.server.settings import Server
 
@@ -23,8 +25,11 @@ def endpoint(host: Host, target: Target) -> AbstractContextManager[str]:
 
 
 @role(Server)
-def server(host: Host, settings: Server) -> Iterator[Resource]:
-    """Run Triton on the rendered repository."""
+def server(host: Host, settings: Server) -> Iterator[Resource | Skip]:
+    """Run Triton on the rendered repository, and beside it what speaks OpenAI's API."""
     yield launcher(host)
     yield Directory(host.path("services"))
     yield service(host)
+    yield from openai_resources(host)
+    if said := warning(settings):
+        yield Skip("api-key:server", f"warning: {said}")

@@ -10,12 +10,14 @@ from roles.engine.settings import Engine
 from roles.model.role import outside as model_outside
 from roles.python.role import environment, interpreter
 from roles.python.settings import Python
-from roles.repo.role import backends, repository
+from roles.repo.role import backends, repository, tokenizer_dir
 from roles.repo.settings import Repo
 from roles.runtime import role as runtimes
 from roles.runtime.containers import mount_options, publish_options, run_options
 from roles.runtime.settings import Runtime
 from roles.server import command
+from roles.server.address import bracketed, reachable
+from roles.server.openai import own as own_frontend
 from roles.server.settings import Server
 
 _HERE = Path(__file__).parent
@@ -44,11 +46,8 @@ def service(host: Host) -> Service:
         command=_contained(host, name) if contained else _program(host),
         directory=host.path("services", "triton"),
         init=host.facts.init,
-        env={} if contained else settings.env,
-        listens=tuple(
-            f"{_bracketed(settings.address)}:{port}"
-            for port in (settings.http_port, settings.grpc_port, settings.metrics_port)
-        ),
+        env={} if contained else _environment(settings),
+        listens=tuple(f"{bracketed(settings.address)}:{port}" for port in _ports(settings)),
         requires=_requires(host),
         outside=_outside(host, name) if contained else "",
         cleanup=_cleanup(host, name) if contained else "",
@@ -65,12 +64,7 @@ def service(host: Host) -> Service:
 def own_url(host: Host) -> str:
     """The base URL of the HTTP API as the host itself reaches it."""
     settings = host.settings(Server)
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.address, settings.address)
-    return f"http://{_bracketed(reachable)}:{settings.http_port}"
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
+    return f"http://{reachable(settings.address)}:{settings.http_port}"
 
 
 def _own_environment(host: Host) -> bool:
@@ -93,6 +87,16 @@ def _ranks(host: Host) -> command.Ranks:
     return command.Ranks.of(settings.launch, world, spawns=False)
 
 
+def _ports(settings: Server) -> tuple[int, ...]:
+    """What Triton's process listens on."""
+    ports = (settings.http_port, settings.grpc_port, settings.metrics_port)
+    return (*ports[:2], settings.openai_port) if settings.has_own else ports
+
+
+def _environment(settings: Server) -> dict[str, str]:
+    return {**(own_frontend.ENVIRONMENT if settings.has_own else {}), **settings.env}
+
+
 def _program(host: Host) -> tuple[str, ...]:
     """The command inside the runtime."""
     settings, runtime = host.settings(Server), host.settings(Runtime)
@@ -102,6 +106,11 @@ def _program(host: Host) -> tuple[str, ...]:
         settings, repository(host).path, own.path if own else "", "0.0.0.0" if bridged else ""
     )
     triton = command.command(settings, ranks, options)
+    if settings.has_own:
+        own_frontend.check(host, ranks=ranks.servers)
+        triton = own_frontend.command(
+            settings, repository(host).path, tokenizer_dir(host), "0.0.0.0" if bridged else ""
+        )
     if ranks.launch != "plain":
         triton = ("/bin/sh", f"{scripts}/launch_ranks.sh", str(settings.stop_timeout), *triton)
     if _own_environment(host):
@@ -128,8 +137,7 @@ def _contained(host: Host, name: str) -> tuple[str, ...]:
     readable = [host.path("artifacts"), *runtime.mounts]
     readable += [environment(host)] if _own_environment(host) else []
     readable += [path for path in [model_outside(host)] if path]
-    variables = {"HOME": runtimes.cache(host), **settings.env}
-    ports = (settings.http_port, settings.grpc_port, settings.metrics_port)
+    variables = {"HOME": runtimes.cache(host), **_environment(settings)}
     return (
         "/bin/sh",
         f"{runtimes.programs(host).path}/container.sh",
@@ -137,7 +145,7 @@ def _contained(host: Host, name: str) -> tuple[str, ...]:
         engine,
         name,
         *run_options(runtime, engine),
-        *publish_options(runtime.network, _bracketed(settings.address), ports),
+        *publish_options(runtime.network, bracketed(settings.address), _ports(settings)),
         *mount_options(readable),
         *mount_options((runtimes.cache(host),), writable=True),
         *(f"--env={name}={value}" for name, value in sorted(variables.items())),

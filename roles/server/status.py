@@ -42,7 +42,7 @@ def show_status(project: Project, flags: Flags, *, json: bool) -> bool:
         print(line if json else charset.text(line))
     for error in () if many else errors.values():
         present(error, json=json)
-    return not errors and all(status.ready for status in found.values())
+    return not errors and all(status.serves for status in found.values())
 
 
 def _as_json(status: HostStatus) -> str:
@@ -55,7 +55,13 @@ def details(status: HostStatus) -> Iterator[str]:
         role: [", ".join(f"{count} {what}" for what, count in counts.items())]
         for role, counts in status.roles.items()
     }
-    said |= {"serving": list(_serving(status)), "earlier": list(_earlier(status))}
+    said |= {
+        "serving": list(_serving(status)),
+        "openai": list(_openai(status)),
+        "warning": [status.warning] if status.warning else [],
+        "earlier": list(_earlier(status)),
+    }
+    said = {name: lines for name, lines in said.items() if lines}
     wide = max(map(len, said))
     yield status.host
     for name, lines in said.items():
@@ -70,9 +76,24 @@ def _serving(status: HostStatus) -> Iterator[str]:
     yield f"{status.state}, {ready}{since}{restarts}"
     if status.state == "running":
         yield f"at {Place(status.host, status.endpoint, status.remote).at()}"
-        yield f"from engine {status.engine or 'unknown'}"
+        yield (
+            f"from image {status.image}"
+            if status.image
+            else (f"from engine {status.engine or 'unknown'}")
+        )
     else:
         yield f"next: {_way_out(status)}"
+
+
+def _openai(status: HostStatus) -> Iterator[str]:
+    if (openai := status.openai) is None:
+        return
+    place = Place(status.host, openai.url, status.remote)
+    key = "asks for a key" if openai.key else "asks for no key"
+    yield f"{openai.state}, {'ready' if openai.ready else 'not ready'}"
+    yield f"model {openai.model} at {place.at()}, {key}"
+    if status.ready and not openai.ready:
+        yield "next: ./inv logs --openai shows why, ./inv start starts it"
 
 
 def _earlier(status: HostStatus) -> Iterator[str]:
@@ -105,7 +126,7 @@ def _row(status: HostStatus) -> tuple[str, str, str, str, str, str]:
         "ready" if status.ready else "not ready" if runs else status.state,
         _time(status.since) if status.since else "-",
         # An artifact's folder is named after the digest of all that it was made from.
-        status.engine.rstrip("/").rpartition("/")[2] or "-",
+        (status.image or status.engine.rstrip("/")).rpartition("/")[2] or "-",
         status.endpoint if status.ready or runs else "-",
         "; ".join(_trouble(status)),
     )
@@ -116,6 +137,8 @@ def _trouble(status: HostStatus) -> Iterator[str]:
         yield status.state
     if status.restarts:
         yield _restarts(status)
+    if status.ready and not status.serves:
+        yield "openai: not ready"
     for role, counts in status.roles.items():
         wrong = [f"{count} {what}" for what, count in counts.items() if what != "ok"]
         # That a stopped server would be started says nothing more.
@@ -130,7 +153,7 @@ def _summary(
     errors: Mapping[str, RolecallError],
 ) -> Iterator[str]:
     """How many serve, which do not, and the command that tells why."""
-    idle = [*(host for host, status in found.items() if not status.ready), *errors]
+    idle = [*(host for host, status in found.items() if not status.serves), *errors]
     total = len(found) + len(errors)
     if not idle:
         yield f"all {total} hosts serve; -v shows each in full"

@@ -25,6 +25,7 @@ from roles.model import role as models
 from roles.repo.role import repository
 from roles.server.chat import ChatFormat, answer, converse
 from roles.server.client import Sampling, is_ready
+from roles.server.openai.front.chat_template import Template
 from roles.server.role import endpoint
 
 
@@ -131,18 +132,8 @@ def first_with_template(formats: Sequence[ChatFormat]) -> ChatFormat:
 
 def parse_format(template: str, tokenizer_config: str) -> ChatFormat:
     """The format from the two files' texts; an empty text is a file that is not there."""
-    said: dict[str, Any] = json.loads(tokenizer_config) if tokenizer_config else {}
-    tokens = {name: _content(value) for name, value in said.items() if name.endswith("_token")}
-    inside = said.get("chat_template") or ""
-    if isinstance(inside, list):  # several, by name
-        named = {item["name"]: item["template"] for item in inside}
-        inside = named.get("default", "")
-    return ChatFormat(template or str(inside), tokens)
-
-
-def _content(token: Any) -> Any:
-    """A special token's text, which may be written with its properties."""
-    return token.get("content") if isinstance(token, dict) else token
+    read = Template.read(template, tokenizer_config)
+    return ChatFormat(read.text, dict(read.tokens))
 
 
 def _texts(session: Session, paths: list[str]) -> list[str]:

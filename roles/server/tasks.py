@@ -49,7 +49,14 @@ def serving_tasks(project: Project) -> list[RolecallTask]:
 def chat_task(project: Project) -> RolecallTask:
     """``chat [QUESTION]``."""
 
-    @task(positional="question", help=_CHAT_HELP)
+    @task(
+        positional="question",
+        help=_CHAT_HELP,
+        examples={
+            '"What is machine learning?"': "one question",
+            "--hosts gpu-1 --temperature 0": "a conversation, always the likeliest answer",
+        },
+    )
     def chat(
         _: invoke.Context,
         question: str = "",
@@ -63,7 +70,10 @@ def chat_task(project: Project) -> RolecallTask:
         inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
     ) -> None:
-        """Ask the served model; the answer comes token by token, Ctrl-C stops it."""
+        """Ask the served model; the answer comes token by token.
+
+        Ctrl-C stops an answer, Ctrl-D a conversation.
+        """
         from roles.server.client import Sampling
         from roles.server.talk import talk
 
@@ -91,7 +101,14 @@ def _number(name: str, text: str, kind: type[N]) -> N | None:
 def status_task(project: Project) -> RolecallTask:
     """``status``."""
 
-    @task(help={"verbose": "Show many hosts in full as well, which are a table otherwise."})
+    @task(
+        help={"verbose": "Show many hosts in full as well, which are a table otherwise."},
+        examples={
+            "": "this machine",
+            "--hosts all --json": "every host, for programs",
+        },
+        ends={0: "every host serves", 1: "one does not serve, or could not be asked"},
+    )
     def status(
         _: invoke.Context,
         hosts: str = "",
@@ -100,7 +117,7 @@ def status_task(project: Project) -> RolecallTask:
         json: bool = False,
         verbose: bool = False,
     ) -> None:
-        """Show hosts, roles, and what is served where: ready or not, since when, from what."""
+        """Show what is served where: ready or not, since when, from what."""
         from roles.server.status import show_status
 
         with reported(project.state, json=json):
@@ -123,6 +140,7 @@ def _switch_task(project: Project, name: str, doc: str, *, on: bool) -> Rolecall
         verbose: bool = False,
         lock_wait: str = "0",
     ) -> None:
+        from roles.server.openai.service import services
         from roles.server.role import service
 
         def switched(host: Host) -> list[tuple[str, Resource]]:
@@ -131,7 +149,9 @@ def _switch_task(project: Project, name: str, doc: str, *, on: bool) -> Rolecall
                     f"{host.name} is a cluster, and {name} is for hosts",
                     "k8s.replicas says how many pods serve there, and may be 0",
                 )
-            return [("server", replace(service(host), running=on))]
+            # Whoever asks Triton comes after it, and goes before it.
+            order = [service(host), *services(host)][:: 1 if on else -1]
+            return [("server", replace(one, running=on)) for one in order]
 
         flags = from_arguments(locals())
         with reported(project.state, json=json):
@@ -141,13 +161,22 @@ def _switch_task(project: Project, name: str, doc: str, *, on: bool) -> Rolecall
 
     body.__name__ = name
     body.__doc__ = doc
-    return task()(body)
+    examples = {
+        "": "on this machine",
+        "--hosts gpu-1": "on another host",
+    }
+    return task(examples=examples)(body)
 
 
 def rollback_task(project: Project) -> RolecallTask:
     """``rollback``."""
 
-    @task()
+    @task(
+        examples={
+            "--check": "what would be served again",
+            "--hosts gpu-1": "go back on one host",
+        }
+    )
     def rollback(
         _: invoke.Context,
         check: bool = False,
@@ -158,7 +187,10 @@ def rollback_task(project: Project) -> RolecallTask:
         verbose: bool = False,
         lock_wait: str = "0",
     ) -> None:
-        """Serve again what was served before, in one restart; deploy goes forward again."""
+        """Serve again what was served before, in one restart.
+
+        ./inv deploy goes forward again.
+        """
         from roles.server.rollback import roll_back
 
         flags = from_arguments(locals())
@@ -175,11 +207,22 @@ def rollback_task(project: Project) -> RolecallTask:
 def logs_task(project: Project) -> RolecallTask:
     """``logs [-f]``."""
 
-    @task(help={"follow": "Go on until Ctrl-C.", "lines": "How many lines to begin with."})
+    @task(
+        help={
+            "follow": "Go on until Ctrl-C.",
+            "lines": "How many lines to begin with.",
+            "openai": "Of what speaks OpenAI's API in front of Triton.",
+        },
+        examples={
+            "-f": "follow the log on this machine",
+            "--hosts gpu-1 --lines 500": "the last 500 lines on another host",
+        },
+    )
     def logs(
         _: invoke.Context,
         follow: bool = False,
         lines: int = 50,
+        openai: bool = False,
         hosts: str = "",
         inventory: str = "",
         set: Sequence[str] = (),  # noqa: A002
@@ -189,7 +232,7 @@ def logs_task(project: Project) -> RolecallTask:
 
         with reported(project.state):
             flags = from_arguments(locals())
-            show_logs(project, flags, lines=lines, follow=follow)
+            show_logs(project, flags, lines=lines, follow=follow, openai=openai)
 
     return logs
 
@@ -202,8 +245,11 @@ def show_answer(
     from rolecall.events import Message
     from roles.repo.settings import Repo
     from roles.server.client import QUESTION, Sampling, ask
+    from roles.server.openai.place import openai_line
+    from roles.server.openai.warning import warning
     from roles.server.place import Place
     from roles.server.role import endpoint
+    from roles.server.settings import Server
     from roles.server.talk import asked_anew
 
     serves = "k8s" if isinstance(result.target, ClusterTarget) else "server"
@@ -229,9 +275,12 @@ def show_answer(
         Message(
             name,
             f"serving at {place.at(f'/v2/models/{model}/generate')}\n"
+            f"{openai_line(result.host, place)}"
             f"next: {_what_comes_next(project, flags, name)}",
         )
     )
+    if said := warning(result.host.settings(Server)):
+        stream.emit(Message(name, said, "warning"))
 
 
 def _what_comes_next(project: Project, flags: Flags, name: str) -> str:

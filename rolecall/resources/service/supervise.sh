@@ -199,7 +199,8 @@ sv_start() {
     command -v setsid >/dev/null || { echo "this host has no setsid"; return 1; }
     (umask 077 && : >>log) || return 1
     sv_here=$(pwd)
-    setsid sh "$sv_here/supervise" supervise "$sv_here" </dev/null >>log 2>&1 \
+    # It outlives this run, whose environment may hold a secret.
+    (sv_clean setsid sh "$sv_here/supervise" supervise "$sv_here") </dev/null >>log 2>&1 \
       3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
   fi
   sv_tries=0

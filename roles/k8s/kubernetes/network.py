@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rolecall.api import Host
+from rolecall.api import ConfigError, Host
 from rolecall.cluster.objects import Object
 from roles.k8s.labels import SERVER
 from roles.k8s.objects import Maker, given
-from roles.k8s.settings import K8s
+from roles.k8s.settings import Gateway, Ingress, K8s
 from roles.server.settings import Server
 
 
 def network(host: Host, make: Maker) -> Iterator[Object]:
     """All objects of this module that are wanted."""
     settings, server = host.settings(K8s), host.settings(Server)
+    _refuse_a_way_to_nothing(settings, server)
     yield _service(make, settings, server)
     if settings.service_monitor.enabled:
         yield from _monitor(make, settings, server)
@@ -24,7 +25,16 @@ def network(host: Host, make: Maker) -> Iterator[Object]:
     if settings.gateway.name:
         yield _route(make, settings, server)
     if settings.network_policy.enabled:
-        yield _policy(make, settings)
+        yield _policy(make, settings, server)
+
+
+def _refuse_a_way_to_nothing(settings: K8s, server: Server) -> None:
+    for name in ("ingress", "gateway"):
+        if getattr(settings, name).port == "openai" and not server.openai:
+            raise ConfigError(
+                f"k8s.{name}.port is openai, and server.openai is not set",
+                "set server.openai to true, or leave the port out",
+            )
 
 
 def _service(make: Maker, settings: K8s, server: Server) -> Object:
@@ -32,6 +42,8 @@ def _service(make: Maker, settings: K8s, server: Server) -> Object:
     ports = [_port("http", server.http_port, "http")]
     if exposed.grpc:
         ports.append(_port("grpc", server.grpc_port, "kubernetes.io/h2c"))
+    if server.openai:
+        ports.append(_port("openai", server.openai_port, "http"))
     spec = {"type": exposed.type, "selector": make.selector(SERVER), "ports": ports}
     noted = exposed.annotations
     return make.manifest("v1", "Service", settings.name, SERVER, {"spec": spec}, noted)
@@ -62,7 +74,7 @@ def _monitor(make: Maker, settings: K8s, server: Server) -> Iterator[Object]:
 
 def _ingress(make: Maker, settings: K8s) -> Object:
     wanted = settings.ingress
-    backend = {"service": {"name": settings.name, "port": {"name": "http"}}}
+    backend = {"service": {"name": settings.name, "port": {"name": wanted.port}}}
     path = {"path": wanted.path, "pathType": "Prefix", "backend": backend}
     tls = [{"hosts": [wanted.host], "secretName": wanted.tls_secret}] if wanted.tls_secret else []
     spec = given(
@@ -83,7 +95,8 @@ def _route(make: Maker, settings: K8s, server: Server) -> Object:
         {"name": wanted.name, "namespace": wanted.namespace, "sectionName": wanted.section}
     )
     match = {"path": {"type": "PathPrefix", "value": wanted.path}}
-    backend = {"name": settings.name, "port": server.http_port}
+    number = server.openai_port if wanted.port == "openai" else server.http_port
+    backend = {"name": settings.name, "port": number}
     spec = {
         "parentRefs": [parent],
         "hostnames": list(wanted.hostnames),
@@ -94,28 +107,41 @@ def _route(make: Maker, settings: K8s, server: Server) -> Object:
     )
 
 
-def _policy(make: Maker, settings: K8s) -> Object:
+def _policy(make: Maker, settings: K8s, server: Server) -> Object:
     wanted = settings.network_policy
-    callers: list[dict[str, Any]] = [{"podSelector": {}}]
-    callers += [
+    inside: list[dict[str, Any]] = [{"podSelector": {}}]
+    outside: list[dict[str, Any]] = [
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
         for name in wanted.namespaces
     ]
-    callers += [{"ipBlock": {"cidr": network}} for network in wanted.cidrs]
+    outside += [{"ipBlock": {"cidr": network}} for network in wanted.cidrs]
     readers = [{"namespaceSelector": {"matchLabels": wanted.monitoring}}]
-    asked = ["http", "grpc"] if settings.service.grpc else ["http"]
+    asked = ["http", *(["grpc"] * settings.service.grpc), *(["openai"] * server.openai)]
+    # Who comes through a route to the OpenAI API has no business at Triton's own ports.
+    if outside and _leads_to_openai_alone(settings):
+        rules = [_rule(inside, asked), _rule(outside, ["openai"])]
+    else:
+        rules = [_rule([*inside, *outside], asked)]
     spec = {
         "podSelector": {"matchLabels": make.selector(SERVER)},
         "policyTypes": ["Ingress", *(["Egress"] if wanted.deny_egress else [])],
-        "ingress": [
-            {"from": callers, "ports": [_allowed(port) for port in asked]},
-            {"from": readers, "ports": [_allowed("metrics")]},
-        ],
+        "ingress": [*rules, _rule(readers, ["metrics"])],
     }
     return make.manifest(
         "networking.k8s.io/v1", "NetworkPolicy", settings.name, SERVER, {"spec": spec}
     )
 
 
-def _allowed(port: str) -> dict[str, str]:
-    return {"port": port, "protocol": "TCP"}
+def _rule(callers: list[dict[str, Any]], ports: list[str]) -> dict[str, Any]:
+    return {"from": callers, "ports": [{"port": port, "protocol": "TCP"} for port in ports]}
+
+
+def _leads_to_openai_alone(settings: K8s) -> bool:
+    """Whether all that leads here from elsewhere leads to the OpenAI API."""
+    led = [way.port for way in _ways(settings)]
+    return bool(led) and set(led) == {"openai"} and settings.service.type == "ClusterIP"
+
+
+def _ways(settings: K8s) -> list[Ingress | Gateway]:
+    ingress, gateway = settings.ingress, settings.gateway
+    return [*([ingress] if ingress.host else []), *([gateway] if gateway.name else [])]

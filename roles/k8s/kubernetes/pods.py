@@ -25,6 +25,8 @@ _IMAGE_HINT = (
     "set it in group_vars, or --set k8s.image=NAME"
 )
 
+_INVENTORY = {"name": "inventory", "mountPath": PLACE, "readOnly": True}
+
 
 @dataclass(frozen=True)
 class Pod:
@@ -35,6 +37,7 @@ class Pod:
         config: the ConfigMap that holds ``inventory``.
         mount: where the volume is mounted, and the home directory.
         fields: of the container, further ones.
+        beside: containers that run beside it, made by :func:`reading`.
     """
 
     container: str
@@ -48,6 +51,7 @@ class Pod:
     fields: Mapping[str, Any]
     shm_size: str = ""
     mount: str = DATA
+    beside: tuple[Mapping[str, Any], ...] = ()
 
 
 def needed_image(image: str, setting: str = "k8s.image") -> str:
@@ -86,7 +90,7 @@ def template(host: Host, make: Maker, pod: Pod, **spec: Any) -> dict[str, Any]:
                 "priorityClassName": scheduling.priority_class,
                 "runtimeClassName": scheduling.runtime_class,
                 "securityContext": _pod_security(settings.security),
-                "containers": [_container(settings, pod)],
+                "containers": [_container(settings, pod), *pod.beside],
                 "volumes": _volumes(settings, pod),
                 **spec,
             }
@@ -95,6 +99,44 @@ def template(host: Host, make: Maker, pod: Pod, **spec: Any) -> dict[str, Any]:
 
 
 def _container(settings: K8s, pod: Pod) -> dict[str, Any]:
+    mounts: list[Mapping[str, Any]] = [
+        {"name": "data", "mountPath": pod.mount},
+        _INVENTORY,
+        {"name": "tmp", "mountPath": "/tmp"},
+        *([{"name": "shm", "mountPath": "/dev/shm"}] if pod.shm_size else []),
+    ]
+    return _described(settings, pod, pod.container, pod.args, mounts, pod.resources, pod.fields)
+
+
+def reading(
+    settings: K8s,
+    pod: Pod,
+    name: str,
+    args: tuple[str, ...],
+    resources: Mapping[str, Any],
+    fields: Mapping[str, Any],
+) -> dict[str, Any]:
+    """A container beside a pod's own: of the same image, and it only reads the volume.
+
+    Its temporary files are its own, in the volume ``tmp-NAME``.
+    """
+    mounts: list[Mapping[str, Any]] = [
+        {"name": "data", "mountPath": pod.mount, "readOnly": True},
+        _INVENTORY,
+        {"name": f"tmp-{name}", "mountPath": "/tmp"},
+    ]
+    return _described(settings, pod, name, args, mounts, resources, fields)
+
+
+def _described(
+    settings: K8s,
+    pod: Pod,
+    name: str,
+    args: tuple[str, ...],
+    mounts: list[Mapping[str, Any]],
+    resources: Mapping[str, Any],
+    fields: Mapping[str, Any],
+) -> dict[str, Any]:
     secret = secret_name(settings)
     variables = {"HOME": pod.mount, **settings.env}
     env: list[dict[str, Any]] = [{"name": name, "value": text} for name, text in variables.items()]
@@ -104,25 +146,20 @@ def _container(settings: K8s, pod: Pod) -> dict[str, Any]:
     ]
     return given(
         {
-            "name": pod.container,
+            "name": name,
             "image": pod.image,
             "imagePullPolicy": settings.image_pull_policy,
             "workingDir": PROJECT,
-            "args": list(pod.args),
+            "args": list(args),
             "env": env,
-            "resources": pod.resources,
+            "resources": resources,
             "securityContext": {
                 "allowPrivilegeEscalation": False,
                 "capabilities": {"drop": ["ALL"]},
                 "readOnlyRootFilesystem": settings.security.read_only_root,
             },
-            "volumeMounts": [
-                {"name": "data", "mountPath": pod.mount},
-                {"name": "inventory", "mountPath": PLACE, "readOnly": True},
-                {"name": "tmp", "mountPath": "/tmp"},
-                *([{"name": "shm", "mountPath": "/dev/shm"}] if pod.shm_size else []),
-            ],
-            **pod.fields,
+            "volumeMounts": mounts,
+            **fields,
         }
     )
 
@@ -133,6 +170,7 @@ def _volumes(settings: K8s, pod: Pod) -> list[dict[str, Any]]:
         {"name": "data", "persistentVolumeClaim": {"claimName": claim(settings)}},
         {"name": "inventory", "configMap": {"name": pod.config, "items": items}},
         {"name": "tmp", "emptyDir": {}},
+        *({"name": f"tmp-{one['name']}", "emptyDir": {}} for one in pod.beside),
         *([shm(pod.shm_size)] if pod.shm_size else []),
     ]
 

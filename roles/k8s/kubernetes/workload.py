@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from rolecall.api import Host
 from rolecall.cluster.objects import Object
 from rolecall.resources.cluster_prepared import PREPARED
 from roles.k8s import sizing
-from roles.k8s.kubernetes import pods
+from roles.k8s.kubernetes import openai, pods
 from roles.k8s.labels import SERVER
 from roles.k8s.objects import Maker
 from roles.k8s.pod_inventory import PLACE, PodInventory
+from roles.k8s.secrets import KEY, key_digest
 from roles.k8s.settings import K8s
+from roles.server.openai import own
 from roles.server.settings import Server
 
 #: The name of the container.
@@ -46,6 +49,8 @@ def deployment(
         fields=_serving(settings, server),
         shm_size=sizing.shm_size(host) if settings.shm else "",
     )
+    if server.openai:
+        pod = _with_openai(host, make, pod)
     drain = settings.rolling.drain
     grace = drain + server.stop_timeout + _EXIT_MARGIN
     body: dict[str, Any] = {
@@ -59,6 +64,18 @@ def deployment(
     if not settings.autoscale.enabled:
         body["replicas"] = settings.replicas
     return make.manifest("apps/v1", "Deployment", settings.name, SERVER, {"spec": body})
+
+
+def _with_openai(host: Host, make: Maker, pod: pods.Pod) -> pods.Pod:
+    """The pod where OpenAI's API is served too; another key is another pod."""
+    server = host.settings(Server)
+    noted = {**pod.annotations, openai.DEFAULT: CONTAINER}
+    if digest := key_digest(make, server.api_key):
+        noted[KEY] = digest
+    if server.has_own:
+        own.check(host, ranks=sizing.ranks(host))
+    beside = (openai.container(host, pod),) if server.has_front else ()
+    return replace(pod, annotations=noted, beside=beside)
 
 
 def patience(settings: K8s, server: Server) -> int:
@@ -95,7 +112,8 @@ def ports(server: Server) -> list[dict[str, Any]]:
         "grpc": server.grpc_port,
         "metrics": server.metrics_port,
     }
-    return [{"name": name, "containerPort": number} for name, number in numbers.items()]
+    found = [{"name": name, "containerPort": number} for name, number in numbers.items()]
+    return [*found, openai.port(server)] if server.has_own else found
 
 
 def _rolling(host: Host) -> dict[str, int]:

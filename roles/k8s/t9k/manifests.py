@@ -41,6 +41,12 @@ def t9k(host: Host) -> Manifests:
     """
     settings, make = host.settings(K8s), Maker.of(host)
     _refuse_what_is_not_there(settings)
+    if host.settings(Server).openai:
+        raise ConfigError(
+            "server.openai is set, and a service of T9k has one port, which is Triton's: the "
+            "OpenAI API beside it would have no address",
+            "leave it out for this cluster, or set k8s.flavour to kubernetes",
+        )
     own = settings.t9k
     filling = prepare.filling(host, make, own.mount_path, own.model_repo_path)
     runtime = _runtime(host, make)

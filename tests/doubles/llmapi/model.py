@@ -40,10 +40,18 @@ class TritonPythonModel:
         texts = [
             start + said + "".join(f" {word}" for word in range(at)) for at in range(count + 1)
         ]
-        for text in texts[:-1] if streaming else []:
-            sender.send(self.response(text))
-        sender.send(self.response(texts[-1]), flags=FINAL)
+        # "None" where it goes on: model.py sends str(output.finish_reason).
+        reasons = [*["None"] * count, "length"]
+        asked = scalar(request, "return_finish_reason", False)
+        for text, reason in zip(texts, reasons, strict=True) if streaming else []:
+            if reason == "None":
+                sender.send(self.response(text, reason if asked else ""))
+        sender.send(self.response(texts[-1], "length" if asked else ""), flags=FINAL)
 
-    def response(self, text):
-        tensor = pb_utils.Tensor("text_output", np.asarray([text.encode()], dtype=np.object_))
-        return pb_utils.InferenceResponse(output_tensors=[tensor])
+    def response(self, text, reason):
+        said = {"text_output": text, **({"finish_reason": reason} if reason else {})}
+        tensors = [
+            pb_utils.Tensor(name, np.asarray([value.encode()], dtype=np.object_))
+            for name, value in said.items()
+        ]
+        return pb_utils.InferenceResponse(output_tensors=tensors)

@@ -154,7 +154,10 @@ def claim_filled(cluster: Cluster, namespace: str, claim: str) -> Iterator[None]
 
 @contextmanager
 def pods_go_well(node: Kubelet, client: ApiClient, namespace: str) -> Iterator[None]:
-    """Every pod of a namespace that comes to the node succeeds, if of a Job, or becomes ready."""
+    """Every pod of a namespace that comes to the node succeeds, if of a Job, or becomes ready.
+
+    Those have addresses, at which nobody is (RFC 5737).
+    """
     from kubernetes.client import CoreV1Api
 
     over, core, seen = threading.Event(), CoreV1Api(client), set[str]()
@@ -177,7 +180,10 @@ def pods_go_well(node: Kubelet, client: ApiClient, namespace: str) -> Iterator[N
                         node.says(namespace, name, state, phase="Succeeded", name=container)
                     else:
                         up = {"ready": True, "started": True, "state": {"running": {}}}
-                        node.says(namespace, name, up, phase="Running", name=container)
+                        address = f"192.0.2.{len(seen) % 254 + 1}"
+                        node.says(
+                            namespace, name, up, phase="Running", name=container, podIP=address
+                        )
                     seen.add(meta["uid"])
 
     thread = threading.Thread(target=act, daemon=True)

@@ -40,6 +40,9 @@ EVERYTHING = (
     "k8s.env={HTTPS_PROXY: http://proxy.example}",
     "k8s.scheduling={node_selector: {a: b}, tolerations: [{key: a, operator: Exists}]}",
     "k8s.scheduling.affinity={podAntiAffinity: {}}",
+    "server.openai=true",
+    "server.api_key=!env WORD",
+    "k8s.openai.resources={cpu: 1, memory: 512Mi}",
     "k8s.volume={storage_class: fast, access_modes: [ReadWriteMany], size: 1.5Ti}",
     "k8s.resources={cpu: 0.5, cpu_request: 250m, memory: 1.5Gi, memory_request: 1024Mi}",
 )
@@ -93,7 +96,15 @@ def kubernetes_own(made: Manifests) -> list[Object]:
     [
         (CPU, ()),
         (CPU, EVERYTHING),
-        (CPU, ("k8s.prepare.by=none", "k8s.shm=false", "k8s.rolling={surge: never, drain: 0}")),
+        (
+            CPU,
+            (
+                "server.openai=true",
+                "k8s.prepare.by=none",
+                "k8s.shm=false",
+                "k8s.rolling={surge: never, drain: 0}",
+            ),
+        ),
         (CPU, ("k8s.volume.access_modes=[ReadWriteOncePod]", "k8s.prepare.by=none")),
         (CPU, ("k8s.volume={claim: shared, existing: true}", "k8s.name=" + "n" * 40)),
         (("gpu", "kubernetes"), ("k8s.replicas=2",)),
@@ -116,15 +127,16 @@ def test_every_object_is_accepted_as_it_is(
 
 
 def test_a_restricted_namespace_takes_only_what_may_do_no_more(place: Place) -> None:
-    made = place.made(CPU)
+    made = place.made(CPU, "server.openai=true")
     for thing in made.others:
         place.api.apply(thing)
     for pod in pods(made):
-        security: Any = pod["spec"]["containers"][0]["securityContext"]
-        loose = {**security, "allowPrivilegeEscalation": True}
-        container = {**pod["spec"]["containers"][0], "securityContext": loose}
-        with pytest.raises(RolecallError, match="allowPrivilegeEscalation"):
-            place.api.apply({**pod, "spec": {**pod["spec"], "containers": [container]}})
+        for number, container in enumerate(pod["spec"]["containers"]):
+            security: Any = {**container["securityContext"], "allowPrivilegeEscalation": True}
+            changed = [*pod["spec"]["containers"]]
+            changed[number] = {**container, "securityContext": security}
+            with pytest.raises(RolecallError, match="allowPrivilegeEscalation"):
+                place.api.apply({**pod, "spec": {**pod["spec"], "containers": changed}})
 
 
 def ours(thing: Any) -> Any:

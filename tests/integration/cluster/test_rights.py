@@ -98,7 +98,12 @@ def test_the_documented_role_is_enough_from_nothing_to_serving_and_back(desk: De
         assert re.search(r"changed +ready:Deployment/llm", first), first
         second = desk.inv("k8s")
         assert "changed=0" in second and "1 round trip" in second, second
-        assert "running, ready" in desk.inv("status")
+        status = desk.inv("status")
+        assert "running, ready" in status and f"from image {IMAGE}" in status, status
+        # The checks that look at objects; no port of these pods can be forwarded.
+        verified = desk.inv("verify", "--pytest", "-k 'volume or declared or replica or service'")
+        assert "verify.py::test_every_pod_runs_the_declared_image[cluster] PASSED" in verified
+        assert " failed" not in verified and " error" not in verified, verified
         said = json.loads(desk.inv("status", "--json").splitlines()[-1])
         assert IMAGE in json.dumps(said)
         assert "a line of triton" in desk.inv("logs")

@@ -55,8 +55,15 @@ def test_a_followed_log_goes_on(api: Api) -> None:
     assert seen.wait(30), lines
 
 
-def test_a_command_is_waited_for_to_its_end(api: Api) -> None:
-    assert api.execute(api.namespace, "one", "pod", ["/pod", "no-such-mode"]) == ""
+def test_a_command_is_waited_for_to_its_end_and_tells_how_it_ended(api: Api) -> None:
+    ended = api.execute(api.namespace, "one", "pod", ["/pod", "no-such-mode"])
+    assert (ended.status, ended.output) == (2, b"")
+    assert ended.errors == b"unknown mode: no-such-mode\n"
+
+
+def test_a_program_that_is_not_in_the_container_is_no_exit_status(api: Api) -> None:
+    with pytest.raises(RolecallError, match="/none in container pod of Pod/one could not be run"):
+        api.execute(api.namespace, "one", "pod", ["/none", "x"])
 
 
 def test_a_command_in_a_pod_that_is_not_there_is_refused(api: Api) -> None:

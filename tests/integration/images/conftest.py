@@ -43,7 +43,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, podman: containers.Engine)
 def wheels(podman: containers.Engine) -> Path:
     """All wheels that the images want, for the base's Python."""
     locks = [ROOT / "requirements.lock"]
-    locks += [ROOT / f"roles/python/locks/{name}.txt" for name in ("cpu", "tools")]
+    locks += [ROOT / f"roles/python/locks/{name}.txt" for name in ("cpu", "front", "tools")]
     return download(locks)
 
 

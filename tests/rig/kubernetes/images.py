@@ -7,20 +7,24 @@ import io
 import json
 import platform
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def archive(place: Path, program: Path, names: list[str]) -> Path:
+def archive(
+    place: Path, program: Path, names: list[str], files: Mapping[str, bytes] | None = None
+) -> Path:
     """An image whose whole content is ``program`` as /pod, which it runs as user 65534.
 
     Args:
         place: the archive to write, which ``ctr images import`` and ``podman load`` read.
         program: linked statically.
         names: of the image, with tags.
+        files: what else is in it, by path without the first slash.
     """
-    layer = _tar({"pod": program.read_bytes()})
+    layer = _tar({"pod": program.read_bytes(), **(files or {})})
     digest = hashlib.sha256(layer).hexdigest()
     config = {
         "architecture": _MACHINES.get(platform.machine(), platform.machine()),

@@ -18,11 +18,11 @@ def recipe(name: str, *sets: str, **given: str) -> Recipe:
 
 
 def test_every_recipe_has_one() -> None:
-    assert recipe("cpu").environments == ("cpu", "tools")
-    assert recipe("gpu_vllm").environments == ("tools", "triton", "vllm")
+    assert recipe("cpu").environments == ("cpu", "front", "tools")
+    assert recipe("gpu_vllm").environments == ("front", "tools", "triton", "vllm")
     assert recipe("gpu").base == "nvcr.io/nvidia/tritonserver:26.06-trtllm-python-py3"
     assert recipe("gpu_engine").folder == "gpu"
-    assert recipe("gpu_engine").environments == ("tools",)
+    assert recipe("gpu_engine").environments == ("front", "tools")
     published = recipe("t9k_published")
     assert published.base == "nvcr.io/nvidia/tritonserver:24.02-trtllm-python-py3"
     assert published.packages == "torch-2.1.2"
