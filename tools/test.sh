@@ -22,11 +22,12 @@ if [ -n "$quick" ]; then
   done
 fi
 # What the tests need beyond Python: other shells to prove the host side on, sudo, what the rig
-# (tests/rig) makes hosts of, a container engine, what a Kubernetes node runs on, and an MPI.
+# (tests/rig) makes hosts of, a container engine, what a Kubernetes node runs on, an MPI, and a
+# browser.
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  for need in busybox sudo tcsh fish mmdebstrap sshd:openssh-server ip:iproute2 \
+  for need in busybox sudo tcsh fish zsh promtool:prometheus mmdebstrap sshd:openssh-server ip:iproute2 \
     systemd-nspawn:systemd-container podman runc containerd iptables \
-    /usr/lib/cni/bridge:containernetworking-plugins mpirun:openmpi-bin; do
+    /usr/lib/cni/bridge:containernetworking-plugins mpirun:openmpi-bin chromium; do
     command -v "${need%%:*}" >/dev/null || missing="${missing:-} ${need##*:}"
   done
   if [ -n "${missing:-}" ]; then
