@@ -10,6 +10,7 @@ from rolecall.cli.completion.task import completion_task
 from rolecall.cli.project import Project
 from rolecall.cli.report import report_tasks
 from rolecall.cli.verify import verify_task
+from roles.bench.tasks import bench_task
 from roles.bundle.tasks import bundle_task
 from roles.dashboard.tasks import dashboard_task
 from roles.images.tasks import image_task, serve_task
@@ -59,6 +60,7 @@ for task in (
     dashboard_task(project),
     verify_task(project),
     tasks.drift_task(project),
+    bench_task(project),
     tasks.why_task(project),
     tasks.settings_task(project),
     tasks.inventory_task(project),

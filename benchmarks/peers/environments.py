@@ -16,7 +16,7 @@ LOCKS = {
     "ansible": ROOT / "tests" / "oracle" / "requirements.txt",
     "pyinfra": Path(__file__).with_name("pyinfra.txt"),
     "bundlewrap": Path(__file__).with_name("bundlewrap.txt"),
-    "plot": Path(__file__).with_name("plot.txt"),
+    "plot": ROOT / "roles" / "bench" / "plot.txt",
 }
 
 #: The oldest Python on which a lock file resolves.

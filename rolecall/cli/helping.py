@@ -122,9 +122,9 @@ def _flags(option: Argument) -> str:
     names = sorted(option.names, key=len)
     flags = [f"-{one}" if len(one) == 1 else f"--{one.replace('_', '-')}" for one in names]
     if option.takes_value:
-        default = "N" if option.kind is int else "TEXT"
+        named = "N" if option.kind is int else VALUES.get(_name(option), "TEXT")
         joint = "=" if len(names[-1]) > 1 else " "
-        flags[-1] += f"{joint}{VALUES.get(_name(option), default)}"
+        flags[-1] += f"{joint}{named}"
     return ", ".join(flags)
 
 

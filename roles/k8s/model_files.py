@@ -30,6 +30,7 @@ for folder in "$(value tensorrt_llm gpt_model_path)" "$(value preprocessing toke
   [ -n "$folder" ] || continue
   show template "$folder/chat_template.jinja"
   show config "$folder/tokenizer_config.json"
+  [ -z "$with_tokenizer" ] || show tokenizer "$folder/tokenizer.json"
 done
 printf '\n%s end\n' "$mark"
 """
@@ -43,13 +44,7 @@ def description(target: ClusterTarget, host: Host) -> tuple[str, list[ChatFormat
     """
     from roles.server.talk import parse_format
 
-    pod = ready_pod(target, host, target.api.read([serving(host)])[0])
-    mark = f"@@{secrets.token_hex(8)}"
-    command = ["/bin/sh", "-c", f"mark={mark}\n{_SCRIPT}"]
-    said = target.api.execute(
-        target.namespace, str(pod["metadata"]["name"]), next(pods.containers(pod)), command
-    )
-    parts = [part.partition("\n")[::2] for part in said.text.split(f"\n{mark} ")[1:]]
+    parts = _shown(target, host)
     texts = [text.rstrip("\n") for name, text in parts if name in ("template", "config")]
     about = next((text for name, text in parts if name == "description"), "")
     formats = [
@@ -57,3 +52,28 @@ def description(target: ClusterTarget, host: Host) -> tuple[str, list[ChatFormat
         for template, config in zip(texts[::2], texts[1::2], strict=True)
     ]
     return about, formats
+
+
+def tokenizer(target: ClusterTarget, host: Host) -> str:
+    """The text of the served model's tokenizer.json; empty where there is none.
+
+    Raises:
+        RolecallError: no pod is ready, or commands may not be run in it.
+    """
+    parts = _shown(target, host, with_tokenizer="yes")
+    return next((text for name, text in parts if name == "tokenizer" and text.strip()), "")
+
+
+def _shown(target: ClusterTarget, host: Host, with_tokenizer: str = "") -> list[tuple[str, str]]:
+    """What the script shows: each text under its name."""
+    pod = ready_pod(target, host, target.api.read([serving(host)])[0])
+    mark = f"@@{secrets.token_hex(8)}"
+    script = f"mark={mark}\nwith_tokenizer={with_tokenizer}\n{_SCRIPT}"
+    said = target.api.execute(
+        target.namespace,
+        str(pod["metadata"]["name"]),
+        next(pods.containers(pod)),
+        ["/bin/sh", "-c", script],
+    )
+    parts = [part.partition("\n") for part in said.text.split(f"\n{mark} ")[1:]]
+    return [(name, text) for name, _, text in parts]

@@ -124,6 +124,14 @@ def chat_format(session: Session, host: Host) -> ChatFormat:
     return first_with_template(formats)
 
 
+def tokenizer(session: Session, host: Host) -> str:
+    """The text of the served model's tokenizer.json; empty where there is none."""
+    engine = engines.artifact(host)
+    folders = [*([engine.path] if engine else []), models.artifact(host).path]
+    texts = _texts(session, [f"{folder}/tokenizer.json" for folder in folders])
+    return next((text for text in texts if text), "")
+
+
 def first_with_template(formats: Sequence[ChatFormat]) -> ChatFormat:
     """The first that can hold a conversation, else any."""
     usual = formats[0] if formats else ChatFormat("")

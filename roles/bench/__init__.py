@@ -1,0 +1,1 @@
+"""A load test of what is served."""
