@@ -19,7 +19,8 @@ from roles.k8s.manifests import manifests
 from roles.k8s.objects import digest
 from roles.k8s.settings import K8s
 from roles.server import questions
-from roles.server.client import QUESTION, Sampling, ask, is_ready, served, stream
+from roles.server.answering import assert_in_pieces, assert_same_twice
+from roles.server.client import QUESTION, is_ready
 from roles.server.openai.place import model_name
 from roles.server.settings import Server
 
@@ -186,24 +187,12 @@ def test_versions_agree(host: Any, cluster: ClusterView, described: Host, url: s
 
 def test_the_same_question_has_the_same_answer(cluster: ClusterView, url: str) -> None:
     """A real answer, and the likeliest one both times."""
-    first, second = (ask(url, QUESTION, _SURE).strip() for _ in range(2))
-    assert first, f"the answer to {QUESTION!r} is empty\nnext: ./inv logs --hosts {cluster.name}"
-    assert first == second, (
-        f"asked twice, the model answers otherwise:\n  {first}\n  {second}\n"
-        "next: see repo and engine settings that make answers vary"
-    )
+    assert_same_twice(url, f"./inv logs --hosts {cluster.name}")
 
 
-def test_an_answer_comes_in_pieces(url: str) -> None:
+def test_an_answer_comes_in_pieces(cluster: ClusterView, url: str) -> None:
     """As a stream, with the same text as in one piece."""
-    whole = ask(url, QUESTION, _SURE)
-    pieces = [piece for piece in stream(url, QUESTION, _SURE) if piece]
-    assert pieces, "the stream ended without a word"
-    if served(url, stream=True).decoupled:
-        assert len(pieces) > 1, f"the stream was one piece: {pieces[0]!r}"
-    assert "".join(pieces).strip() == whole.strip(), (
-        f"the stream says\n  {''.join(pieces)}\nand the answer in one piece\n  {whole}"
-    )
+    assert_in_pieces(url, f"./inv logs --hosts {cluster.name}")
 
 
 def test_metrics_are_told(target: ClusterTarget, described: Host) -> None:
@@ -253,9 +242,6 @@ def _forwarded(target: ClusterTarget, host: Host, port: int) -> Iterator[str]:
 
 _API = "tensorstack.dev/v1beta1"
 
-
-#: Always the likeliest token.
-_SURE = Sampling(24, temperature=0.0)
 
 #: Asks an address from a pod, which may have no curl.
 _ASK = "import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=20)"

@@ -10,13 +10,11 @@ import pytest
 from rolecall.api import Host, Target
 from rolecall.verify.checks import AsDeclared
 from roles.server import questions, sockets
-from roles.server.client import QUESTION, Sampling, ask, is_ready, served, stream
+from roles.server.answering import assert_in_pieces, assert_same_twice
+from roles.server.client import QUESTION, is_ready
 from roles.server.openai.service import services as openai_services
 from roles.server.role import endpoint, service
 from roles.server.settings import Server
-
-#: Always the likeliest token.
-_SURE = Sampling(24, temperature=0.0)
 
 
 @pytest.fixture
@@ -69,24 +67,12 @@ def test_every_model_is_ready(url: str) -> None:
 
 def test_the_same_question_has_the_same_answer(url: str) -> None:
     """A real answer, and the likeliest one both times."""
-    first, second = (ask(url, QUESTION, _SURE).strip() for _ in range(2))
-    assert first, f"the answer to {QUESTION!r} is empty\nnext: ./inv logs"
-    assert first == second, (
-        f"asked twice, the model answers otherwise:\n  {first}\n  {second}\n"
-        "next: see repo and engine settings that make answers vary"
-    )
+    assert_same_twice(url, "./inv logs")
 
 
 def test_an_answer_comes_in_pieces(url: str) -> None:
     """As a stream, with the same text as in one piece."""
-    whole = ask(url, QUESTION, _SURE)
-    pieces = [piece for piece in stream(url, QUESTION, _SURE) if piece]
-    assert pieces, "the stream ended without a word\nnext: ./inv logs"
-    if served(url, stream=True).decoupled:
-        assert len(pieces) > 1, f"the stream was one piece: {pieces[0]!r}\nnext: ./inv logs"
-    assert "".join(pieces).strip() == whole.strip(), (
-        f"the stream says\n  {''.join(pieces)}\nand the answer in one piece\n  {whole}"
-    )
+    assert_in_pieces(url, "./inv logs")
 
 
 def test_metrics_are_told(target: Target, described: Host) -> None:

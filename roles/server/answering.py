@@ -1,0 +1,30 @@
+"""What every served model has to be able to do, on a host as on a cluster: asserted by checks."""
+
+from __future__ import annotations
+
+from roles.server.client import QUESTION, Sampling, ask, served, stream
+
+#: Always the likeliest token.
+SURE = Sampling(24, temperature=0.0)
+
+
+def assert_same_twice(url: str, logs: str) -> None:
+    """The same question has the same answer. ``logs`` is the command that shows what went on."""
+    first, second = (ask(url, QUESTION, SURE).strip() for _ in range(2))
+    assert first, f"the answer to {QUESTION!r} is empty\nnext: {logs}"
+    assert first == second, (
+        f"asked twice, the model answers otherwise:\n  {first}\n  {second}\n"
+        "next: see repo and engine settings that make answers vary"
+    )
+
+
+def assert_in_pieces(url: str, logs: str) -> None:
+    """A stream comes in pieces, and says what the answer in one piece does."""
+    whole = ask(url, QUESTION, SURE)
+    pieces = [piece for piece in stream(url, QUESTION, SURE) if piece]
+    assert pieces, f"the stream ended without a word\nnext: {logs}"
+    if served(url, stream=True).decoupled:
+        assert len(pieces) > 1, f"the stream was one piece: {pieces[0]!r}\nnext: {logs}"
+    assert "".join(pieces).strip() == whole.strip(), (
+        f"the stream says\n  {''.join(pieces)}\nand the answer in one piece\n  {whole}"
+    )
