@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rolecall.errors import RolecallError
@@ -22,14 +22,24 @@ _NEVER = -1
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of an answer. ``tokens`` is what the server says of all of it, where it does."""
+    """A part of an answer.
+
+    Attributes:
+        tokens: of the whole answer, where the server says so at its end.
+        at_least: of this part, where the server lists something for each token.
+    """
 
     text: str = ""
     tokens: int | None = None
+    at_least: int = 0
 
 
 class FailedError(Exception):
     """A request that was not answered; the text is short, and the same for the same reason."""
+
+
+class NoConnectionError(FailedError):
+    """There is no connection, or it ended."""
 
 
 class Asker(Protocol):
@@ -82,7 +92,7 @@ class TritonAsker:
             said = str(said[0] if isinstance(said, list) and said else said)
             if self.model.is_llm_api:  # it repeats what it has said so far
                 said, before = said.removeprefix(before), said
-            yield Piece(said)
+            yield Piece(said, at_least=_listed(data.get("output_log_probs")))
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class OpenAiAsker:
 
     base_url: str
     model: str
-    key: str = ""
+    key: str = field(default="", repr=False)
     ignores_end: bool = True
 
     async def stream(
@@ -142,10 +152,19 @@ async def events(
                     yield json.loads(text)
                 except ValueError:
                     raise FailedError("an event that is no JSON") from None
+    except httpx.ConnectError:
+        raise NoConnectionError("connection refused") from None
     except httpx.TimeoutException:
         raise FailedError(f"no word for {SILENCE:.0f} s") from None
     except httpx.HTTPError as error:
-        raise FailedError(f"connection lost ({type(error).__name__})") from None
+        raise NoConnectionError(f"connection lost ({type(error).__name__})") from None
+
+
+def _listed(log_probs: Any) -> int:
+    """A log probability for each token, or a 0 in its place; one number stands for itself."""
+    if log_probs is None:
+        return 0
+    return len(log_probs) if isinstance(log_probs, list) else 1
 
 
 def _reason(text: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from rolecall.errors import ConfigError
 from roles.bench.results import Result
 from roles.bench.statistics import Figures
+from roles.bench.workload import Level, Workload
 
 #: What is compared: title, how to get at it, and whether more is better.
 _COMPARED: tuple[tuple[str, Callable[[Figures], float | None], bool], ...] = (
@@ -27,17 +28,29 @@ _COMPARED: tuple[tuple[str, Callable[[Figures], float | None], bool], ...] = (
 #: Up to this ratio, either way, nothing is said of better or worse: runs differ by chance.
 _CHANCE = 1.05
 
+#: Levels side by side; more stand below.
+_COLUMNS = 4
+
 
 def compare(before: Result, after: Result) -> Iterator[str]:
     """A line for each figure and level that both have.
 
     Raises:
-        ConfigError: they did not ask the same.
+        ConfigError: they did not count the same; what they asked, :func:`check` compares.
     """
-    _check(before, after)
+    if before.unit != after.unit:
+        raise ConfigError(
+            f"{before.id} cannot be compared with: lengths are in {after.unit}, and were in "
+            f"{before.unit}"
+        )
     yield f"against {before.id}, as ratios (now : then)"
     earlier = {level.title: level for level in before.levels}
-    shared = [level for level in after.levels if level.title in earlier]
+    both = [level for level in after.levels if level.title in earlier]
+    for begin in range(0, len(both), _COLUMNS):
+        yield from _side_by_side(earlier, both[begin : begin + _COLUMNS])
+
+
+def _side_by_side(earlier: Mapping[str, Figures], shared: Sequence[Figures]) -> Iterator[str]:
     yield f"{'':<26}" + "".join(f"{level.title:>13}" for level in shared)
     for title, get, more_is_better in _COMPARED:
         cells = [
@@ -55,19 +68,21 @@ def _ratio(then: float | None, now: float | None, *, better: bool) -> str:
     return f"{ratio:.2f} {'better' if (ratio > 1) == better else 'worse'}"
 
 
-def _check(before: Result, after: Result) -> None:
-    """Raises ``ConfigError`` where figures of the two would not mean the same."""
-    ours, theirs = after.workload, before.workload
+def check(before: Result, now: Workload) -> None:
+    """See that figures of ``before`` and of ``now`` mean the same.
+
+    Raises:
+        ConfigError: they do not ask the same; the message says what differs.
+    """
+    then = before.workload
     differing = [
-        f"{one.name} is {getattr(ours, one.name)}, and was {getattr(theirs, one.name)}"
-        for one in fields(ours)
+        f"{one.name} is {getattr(now, one.name)}, and was {getattr(then, one.name)}"
+        for one in fields(now)
         if one.name not in ("levels", "requests", "duration")
-        and getattr(ours, one.name) != getattr(theirs, one.name)
+        and getattr(now, one.name) != getattr(then, one.name)
     ]
-    if before.unit != after.unit:
-        differing.append(f"lengths are in {after.unit}, and were in {before.unit}")
-    if not {one.title for one in after.levels} & {one.title for one in before.levels}:
-        differing.append(f"levels are {_titles(after.levels)}, and were {_titles(before.levels)}")
+    if not {one.title for one in now.levels} & {one.title for one in then.levels}:
+        differing.append(f"levels are {_titles(now.levels)}, and were {_titles(then.levels)}")
     if differing:
         raise ConfigError(
             f"the load test {before.id} cannot be compared with: {'; '.join(differing)}",
@@ -75,5 +90,5 @@ def _check(before: Result, after: Result) -> None:
         )
 
 
-def _titles(levels: tuple[Figures, ...]) -> str:
+def _titles(levels: tuple[Level, ...]) -> str:
     return ", ".join(level.title for level in levels)

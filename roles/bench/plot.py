@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rolecall.errors import ConfigError
 
-_DRAW = Path(__file__).with_name("draw.py")
+#: The program that draws.
+DRAW = Path(__file__).with_name("draw.py")
 _LOCK = Path(__file__).with_name("plot.txt")
 
 #: The oldest Python on which the lock file resolves.
@@ -35,7 +36,7 @@ def plot(state: Path, results: Sequence[Path], target: str) -> str:
     if why := _make(folder):
         return why
     python = str(folder / "bin" / "python")
-    command = [python, str(_DRAW), str(Path(target).expanduser()), *map(str, results)]
+    command = [python, str(DRAW), str(Path(target).expanduser()), *map(str, results)]
     done = subprocess.run(command, capture_output=True, text=True)
     return _last(done) if done.returncode else ""
 

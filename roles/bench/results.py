@@ -21,8 +21,10 @@ MEANING = {
     "tokens_per_second": "tokens of all answers divided by the seconds of the level",
     "first_token": "seconds from when a request was due to the first text of its answer",
     "between_tokens": "seconds from first text to end, divided by the tokens after the first",
+    "gaps": "seconds from one piece of text to the next, which may hold several tokens",
     "whole": "seconds from when a request was due to the end of its answer",
     "late": "seconds that this client itself began a request later than due, at most",
+    "engine": "requests active and waiting, and blocks of the KV cache, the most of one a second",
     "server.queue": "seconds a request waited in Triton, its own counter, per request",
     "server.compute": "seconds a model worked on a request, its own counter, per request",
 }
@@ -34,7 +36,7 @@ class Result:
 
     Attributes:
         unit: of lengths: ``tokens``, or ``words`` where no tokenizer was to be had.
-        complete: whether every level was gone through; Ctrl-C leaves it false.
+        stopped: why not every level was gone through to its end; empty where all were.
     """
 
     id: str
@@ -43,7 +45,7 @@ class Result:
     unit: str
     about: dict[str, str]
     levels: tuple[Figures, ...] = ()
-    complete: bool = True
+    stopped: str = ""
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -52,7 +54,7 @@ class Result:
             "version": VERSION,
             "id": self.id,
             "host": self.host,
-            "complete": self.complete,
+            "stopped": self.stopped,
             "unit": self.unit,
             "workload": self.workload.to_dict(),
             "levels": [level.to_dict() for level in self.levels],
@@ -71,7 +73,7 @@ class Result:
             data["unit"],
             data["about"],
             tuple(Figures.from_dict(level) for level in data["levels"]),
-            data["complete"],
+            data["stopped"],
             data["settings"],
         )
 

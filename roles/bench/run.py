@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from rolecall.cli.project import Project
 from rolecall.errors import RolecallError
 from rolecall.masks import settings_of
 from rolecall.run import HostPlan, new_run_id
+from rolecall.shell import words
 from roles.bench import counters, plot
-from roles.bench.compare import compare
+from roles.bench.compare import check, compare
 from roles.bench.load import Run
 from roles.bench.results import Result, find, keep
 from roles.bench.statistics import Figures, figures
@@ -27,6 +29,10 @@ from roles.server import questions
 
 #: The exit status of a process that Ctrl-C has ended, as a shell tells it.
 INTERRUPTED = 130
+
+#: Why a test may stop before its end.
+_INTERRUPTED = "interrupted"
+_GONE = "the server does not answer any more"
 
 #: The roles whose settings tell what was served.
 _TOLD = ("engine", "model", "repo", "runtime", "server")
@@ -58,6 +64,8 @@ def bench(project: Project, flags: Flags, workload: Workload, wanted: Wanted) ->
         for plan in plans
         if wanted.against
     }
+    for one in earlier.values():
+        check(one, workload)
     run_id, files, status = new_run_id(), list[Path](), 0
     for plan in plans:
         result = _test(project, flags, plan, workload, run_id)
@@ -66,12 +74,16 @@ def bench(project: Project, flags: Flags, workload: Workload, wanted: Wanted) ->
         if wanted.against and result.levels:
             for line in compare(earlier[plan.target.name], result):
                 _say(line, wanted)
-        if not result.complete:
+        if result.stopped == _INTERRUPTED:
             return INTERRUPTED
         status |= any(level.errors or not level.requests for level in result.levels)
     if wanted.picture:
         why = plot.plot(project.state, files, wanted.picture)
-        _say(f"no picture: {why}" if why else f"drawn: {wanted.picture}", wanted)
+        if why:
+            drawing = words(map(str, ("python", plot.DRAW, wanted.picture, *files)))
+            _say(f"no picture: {why}\n  next: with matplotlib, {drawing}", wanted)
+        else:
+            _say(f"drawn: {wanted.picture}", wanted)
     return status
 
 
@@ -81,40 +93,54 @@ def _test(
     """Go through the levels. After Ctrl-C, what there is."""
     measured: list[Figures] = []
     about: dict[str, str] = {}
-    unit, complete = "tokens", True
+    unit, stopped = "tokens", ""
     try:
         with subject(project, flags, plan, workload.api) as found:
             about, unit = found.about, found.lengths.unit
             for number, level in enumerate(workload.levels):
                 run = Run(workload, level, number, found.asker, found.lengths)
-                before = _counters(found)
-                with _progress(run):
+                before: dict[str, dict[str, float]] = {}
+                run.warm = partial(_count, found, before)
+                with _progress(run), counters.watched(partial(_metrics, found)) as engine:
                     try:
                         run.go()
                     finally:
                         if run.samples:
                             server = counters.between(before, _counters(found))
-                            measured.append(figures(level.title, run.samples, server))
+                            measured.append(figures(level.title, run.samples, server, engine))
+                if run.gone or (run.unconnected and not _counters(found)):
+                    stopped = _GONE
+                    break
     except KeyboardInterrupt:
-        complete = False
+        stopped = _INTERRUPTED
     settings = {
         role: {name: value for name, value, _ in settings_of(resolved)}
         for role, resolved in plan.resolved.items()
         if role in _TOLD
     }
     return Result(
-        run_id, plan.target.name, workload, unit, about, tuple(measured), complete, settings
+        run_id, plan.target.name, workload, unit, about, tuple(measured), stopped, settings
     )
 
 
+def _count(found: Subject, counted: dict[str, dict[str, float]]) -> None:
+    """Take down what the server has counted until now."""
+    counted.update(_counters(found))
+
+
 def _counters(found: Subject) -> dict[str, dict[str, float]]:
-    """The server's counters; nothing where it is gone, which the requests tell by themselves."""
+    """The server's counters; nothing where it is gone."""
+    return counters.read(_metrics(found))
+
+
+def _metrics(found: Subject) -> str:
+    """The server's metrics; empty where it is gone, which the requests tell by themselves."""
     if not found.metrics:
-        return {}
+        return ""
     try:
-        return counters.read(questions.metrics(found.metrics))
+        return questions.metrics(found.metrics)
     except RolecallError:
-        return {}
+        return ""
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,10 +15,11 @@ class Sample:
 
     Attributes:
         due: when it should have begun; in a closed loop, when it did.
-        first: when the first piece of text came; None if none did.
+        first: when the first piece of text came; None if none did, or the whole came as one.
         end: when the answer was over, or failed.
         input_tokens, output_tokens: of the prompt and of the answer.
         error: what went wrong, in few words; empty if nothing did.
+        gaps: seconds from each piece of text to the next.
     """
 
     due: float
@@ -28,6 +29,7 @@ class Sample:
     input_tokens: int
     output_tokens: int
     error: str = ""
+    gaps: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,10 @@ class Figures:
         input_tokens, output_tokens: the mean of the answered requests.
         first_token: from when a request was due to the first text of its answer.
         between_tokens: from the first text to the end, divided by the tokens after the first.
+        gaps: from each piece of text to the next, of all requests together.
         whole: from when a request was due to the end of its answer.
+        engine: how full it was at most, looked at once a second: requests ``active`` and
+            ``waiting``, ``blocks`` of the KV cache in use and ``all_blocks``.
         late: how much later than due the client itself began the slowest request.
     """
 
@@ -94,9 +99,11 @@ class Figures:
     tokens_per_second: float
     first_token: Spread | None
     between_tokens: Spread | None
+    gaps: Spread | None
     whole: Spread | None
     late: float
     server: tuple[Server, ...] = field(default=())
+    engine: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data."""
@@ -107,13 +114,18 @@ class Figures:
         """The inverse of :meth:`to_dict`."""
         spreads = {
             name: Spread(**data[name]) if data[name] else None
-            for name in ("first_token", "between_tokens", "whole")
+            for name in ("first_token", "between_tokens", "gaps", "whole")
         }
         server = tuple(Server(**one) for one in data["server"])
         return cls(**{**data, **spreads, "server": server})
 
 
-def figures(title: str, samples: Sequence[Sample], server: tuple[Server, ...] = ()) -> Figures:
+def figures(
+    title: str,
+    samples: Sequence[Sample],
+    server: tuple[Server, ...] = (),
+    engine: Mapping[str, float] | None = None,
+) -> Figures:
     """The figures of a level's requests."""
     good = [one for one in samples if not one.error]
     errors = Counter(one.error for one in samples if one.error)
@@ -136,9 +148,11 @@ def figures(title: str, samples: Sequence[Sample], server: tuple[Server, ...] = 
                 if one.first is not None and one.output_tokens > 1
             ]
         ),
+        Spread.of([gap for one in good for gap in one.gaps]),
         Spread.of([one.end - one.due for one in good]),
         max((one.begun - one.due for one in samples), default=0.0),
         server,
+        dict(engine or {}),
     )
 
 

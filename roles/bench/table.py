@@ -9,17 +9,21 @@ from roles.bench.statistics import Figures, Spread
 
 _LABEL = 26
 
+#: Levels side by side; more stand below.
+_COLUMNS = 4
+
 
 def lines(result: Result) -> Iterator[str]:
     """What was asked, what came, and what the server says of it."""
     work = result.workload
     asked = f"{work.input_tokens} in, {work.output_tokens} out ({result.unit})"
     yield f"{result.host}: {work.api} API, {asked}, seed {work.seed}"
-    if not result.complete:
-        yield "interrupted: what stands here is what was measured until then"
+    if result.stopped:
+        yield f"{result.stopped}: what stands here is what was measured until then"
     if not result.levels:
         return
-    yield from rows(result.levels, result.unit)
+    for begin in range(0, len(result.levels), _COLUMNS):
+        yield from rows(result.levels[begin : begin + _COLUMNS], result.unit)
     for level in result.levels:
         for error, count in level.errors.items():
             yield f"{level.title}: {count} failed: {error}"
@@ -35,11 +39,30 @@ def rows(levels: Sequence[Figures], unit: str) -> Iterator[str]:
     yield _row(f"{unit} in, out", [_lengths(level) for level in levels])
     yield from _spread("first token, ms", levels, lambda level: level.first_token)
     yield from _spread("between tokens, ms", levels, lambda level: level.between_tokens)
+    yield from _spread("between pieces, ms", levels, lambda level: level.gaps)
     yield from _spread("whole answer, ms", levels, lambda level: level.whole)
     for model in dict.fromkeys(one.model for level in levels for one in level.server):
         for what in ("queue", "compute"):
             values = [_of_server(level, model, what) for level in levels]
             yield _row(f"{model} {what}, ms", values)
+    yield from _engine(levels)
+
+
+def _engine(levels: Sequence[Figures]) -> Iterator[str]:
+    """How full the engine was, where the server tells it."""
+    if not any(level.engine for level in levels):
+        return
+    titles = (("active", "in the engine, at most"), ("waiting", "waiting for it, at most"))
+    for name, title in titles:
+        values = (level.engine.get(name) for level in levels)
+        yield _row(title, ["-" if value is None else f"{value:.0f}" for value in values])
+    full = [
+        f"{level.engine.get('blocks', 0) / level.engine['all_blocks']:.0%}"
+        if level.engine.get("all_blocks")
+        else "-"
+        for level in levels
+    ]
+    yield _row("KV cache full, at most", full)
 
 
 def _lengths(level: Figures) -> str:

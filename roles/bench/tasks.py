@@ -20,7 +20,7 @@ _HELP = {
     "output": "Tokens of each answer.",
     "requests": "Requests of each level. 0: four for each client, at least 20.",
     "duration": "Seconds during which requests of a level begin, instead of a number of them.",
-    "warm_up": "Requests in front of each level that are not counted.",
+    "warm_up": "Requests in front of each level that do not count; -1: one for each client.",
     "seed": "Of prompts and arrivals: the same seed asks the same.",
     "api": "triton (generate_stream of the ensemble) or openai (/v1/completions).",
     "against": "Compare with an earlier test: last, its id, or its file.",
@@ -50,7 +50,7 @@ def bench_task(project: Project) -> RolecallTask:
         output: int = 128,
         requests: int = 0,
         duration: str = "",
-        warm_up: int = 2,
+        warm_up: int = -1,
         seed: int = 0,
         api: str = "triton",
         against: str = "",
@@ -68,8 +68,8 @@ def bench_task(project: Project) -> RolecallTask:
         with reported(project.state, json=json):
             if api not in ("triton", "openai"):
                 raise ConfigError(f"--api {api!r} is neither triton nor openai")
-            if min(input, output) < 1 or min(requests, warm_up) < 0:
-                raise ConfigError("--input and --output are at least 1, the others at least 0")
+            if min(input, output) < 1 or requests < 0 or warm_up < -1:
+                raise ConfigError("--input and --output are at least 1, --requests at least 0")
             workload = Workload(
                 levels(concurrency, rate),
                 input,

@@ -39,7 +39,8 @@ class Workload:
         input_tokens, output_tokens: of each request.
         requests: of each level; 0 where ``duration`` says how long it takes instead.
         duration: seconds during which requests of a level begin.
-        warm_up: requests in front of each level that are not counted.
+        warm_up: requests in front of each level that are not counted; -1: one for each client,
+            2 of an open loop.
         seed: of prompts and arrivals; the same seed asks the same.
     """
 
@@ -48,7 +49,7 @@ class Workload:
     output_tokens: int = 128
     requests: int = 0
     duration: float = 0.0
-    warm_up: int = 2
+    warm_up: int = -1
     seed: int = 0
     api: Api = "triton"
 
@@ -57,6 +58,10 @@ class Workload:
         if self.duration:
             return 0
         return self.requests or max(20, 4 * level.concurrency)
+
+    def warming(self, level: Level) -> int:
+        """Requests in front of a level that are not counted."""
+        return self.warm_up if self.warm_up >= 0 else level.concurrency or 2
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data."""

@@ -184,6 +184,17 @@ def test_status_chat_and_logs_work_without_an_address(deployment: Deployment) ->
     assert "Started HTTPService" in deployment.inv("logs", "--lines", "200").stdout
 
 
+def test_a_load_test_goes_through_the_api_server(deployment: Deployment) -> None:
+    small = ("--concurrency", "2", "--input", "16", "--output", "8", "--requests", "4")
+    done = deployment.inv("bench", *small, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads(done.stdout)
+    (level,) = said["levels"]
+    assert said["unit"] == "tokens" and level["requests"] == 4
+    assert (level["input_tokens"], level["output_tokens"]) == (16, 8)
+    assert {one["model"]: one["requests"] for one in level["server"]}["ensemble"] == 4
+
+
 def test_every_check_holds_and_what_is_amiss_in_a_pod_is_found(deployment: Deployment) -> None:
     done = deployment.inv("verify")
     assert done.returncode == 0, done.stdout + done.stderr
