@@ -53,14 +53,14 @@ def machine(machine_rig: machines.Rig) -> machines.Machine:
     return machine_rig.machine()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def openai_front(deployed: Deployment) -> Iterator[FrontDeployment]:
-    """The shared deployment with ``server.openai: true``; afterwards without it again."""
+    """The shared deployment with ``server.openai: true``; without it again for other modules."""
     found = FrontDeployment(deployed, free_ports(1)[0])
     done = found.inv("deploy", "--json")
     assert done.returncode == 0, failure(done)
     yield found
     done = deployed.inv("deploy", "--json")
     assert done.returncode == 0, failure(done)
-    assert outcomes(done)["service:openai"] == "changed"
+    assert outcomes(done)["service:openai"] in ("changed", "ok")  # a test may have removed it
     assert not found.directory.exists()
