@@ -120,7 +120,7 @@ class OpenAiAsker:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         async for data in events(client, f"{self.base_url}/completions", body, headers):
             if "error" in data:
-                raise FailedError(_gist(str(data["error"].get("message", data["error"]))))
+                raise FailedError(_message(data["error"]))
             usage = data.get("usage")
             choices = data.get("choices") or [{}]
             yield Piece(
@@ -144,9 +144,9 @@ async def events(
             if response.status_code != 200:
                 said = (await response.aread()).decode("utf-8", "replace")
                 raise FailedError(f"{response.status_code} {_reason(said)}")
-            async for line in response.aiter_lines():
-                text = line.removeprefix("data:").strip()
-                if not line.startswith("data:") or text == "[DONE]":
+            async for line in _lines(response):
+                text = line.removeprefix(b"data:").strip()
+                if not line.startswith(b"data:") or text == b"[DONE]":
                     continue
                 try:
                     yield json.loads(text)
@@ -158,6 +158,21 @@ async def events(
         raise FailedError(f"no word for {SILENCE:.0f} s") from None
     except httpx.HTTPError as error:
         raise NoConnectionError(f"connection lost ({type(error).__name__})") from None
+
+
+async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The lines of a stream.
+
+    httpx's own ``aiter_lines`` also ends a line at U+0085, U+2028 and U+2029, which stand in an
+    event as they are: JSON need not escape them.
+    """
+    rest = b""
+    async for chunk in response.aiter_bytes():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line
+    if rest:
+        yield rest
 
 
 def _listed(log_probs: Any) -> int:
@@ -172,7 +187,11 @@ def _reason(text: str) -> str:
         said = json.loads(text)["error"]
     except (ValueError, KeyError, TypeError):
         return _gist(text)
-    return _gist(str(said.get("message", said) if isinstance(said, dict) else said))
+    return _message(said)
+
+
+def _message(error: Any) -> str:
+    return _gist(str(error.get("message", error) if isinstance(error, dict) else error))
 
 
 def _gist(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from dataclasses import dataclass, field
@@ -24,10 +25,13 @@ MEANING = {
     "gaps": "seconds from one piece of text to the next, which may hold several tokens",
     "whole": "seconds from when a request was due to the end of its answer",
     "late": "seconds that this client itself began a request later than due, at most",
-    "engine": "requests active and waiting, and blocks of the KV cache, the most of one a second",
+    "engine": "requests active, waiting, and KV cache blocks: the most in four looks a second",
     "server.queue": "seconds a request waited in Triton, its own counter, per request",
     "server.compute": "seconds a model worked on a request, its own counter, per request",
 }
+
+#: The pattern of a run's id, as rolecall.run makes them.
+_ANY_ID = "????????-??????-????"
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,11 @@ def find(folder: Path, named: str, host: str) -> Result:
     """
     path = Path(named).expanduser()
     if not path.is_file():
-        kept = sorted(folder.glob(f"*-{host.replace('/', '_')}.json"))
+        # Of a run's id every character is asked for: host "1" is not host "gpu-1".
+        kept = sorted(folder.glob(f"{_ANY_ID}-{glob.escape(host.replace('/', '_'))}.json"))
         fitting = [one for one in kept if named == "last" or one.name.startswith(named)]
         if not fitting:
-            ids = ", ".join(one.name.partition(f"-{host}")[0] for one in kept[-3:]) or "none"
+            ids = ", ".join(one.name[: len(_ANY_ID)] for one in kept[-3:]) or "none"
             raise ConfigError(
                 f"--against {named}: {host} has no such load test on record",
                 f"on record: {ids}; a file will do as well",

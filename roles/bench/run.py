@@ -101,7 +101,11 @@ def _test(
                 run = Run(workload, level, number, found.asker, found.lengths)
                 before: dict[str, dict[str, float]] = {}
                 run.warm = partial(_count, found, before)
-                with _progress(run), counters.watched(partial(_metrics, found)) as engine:
+                with (
+                    _progress(run),
+                    counters.page(found.metrics) as page,
+                    counters.watched(page) as engine,
+                ):
                     try:
                         run.go()
                     finally:
@@ -129,18 +133,13 @@ def _count(found: Subject, counted: dict[str, dict[str, float]]) -> None:
 
 
 def _counters(found: Subject) -> dict[str, dict[str, float]]:
-    """The server's counters; nothing where it is gone."""
-    return counters.read(_metrics(found))
-
-
-def _metrics(found: Subject) -> str:
-    """The server's metrics; empty where it is gone, which the requests tell by themselves."""
+    """The server's counters; nothing where it is gone, which the requests tell by themselves."""
     if not found.metrics:
-        return ""
+        return {}
     try:
-        return questions.metrics(found.metrics)
+        return counters.read(questions.metrics(found.metrics))
     except RolecallError:
-        return ""
+        return {}
 
 
 @contextmanager

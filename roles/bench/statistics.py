@@ -84,7 +84,7 @@ class Figures:
         between_tokens: from the first text to the end, divided by the tokens after the first.
         gaps: from each piece of text to the next, of all requests together.
         whole: from when a request was due to the end of its answer.
-        engine: how full it was at most, looked at once a second: requests ``active`` and
+        engine: how full it was at most, looked at four times a second: requests ``active`` and
             ``waiting``, ``blocks`` of the KV cache in use and ``all_blocks``.
         late: how much later than due the client itself began the slowest request.
     """

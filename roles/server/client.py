@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -148,10 +148,10 @@ def stream(base_url: str, text: str, sampling: Sampling) -> Generator[str, None,
         with httpx.stream("POST", url, json=body, timeout=SILENCE) as response:
             if response.status_code != 200:
                 raise _refused(response.read().decode("utf-8", "replace"))
-            for line in response.iter_lines():
-                if not line.startswith("data:"):
+            for line in _lines(response):
+                if not line.startswith(b"data:"):
                     continue
-                data = json.loads(line.removeprefix("data:"))
+                data = json.loads(line.removeprefix(b"data:"))
                 if "error" in data:
                     raise RolecallError(f"the model answered with an error: {data['error']}")
                 said = _text(data)
@@ -170,6 +170,20 @@ def is_ready(base_url: str) -> bool:
         return httpx.get(f"{base_url}/v2/health/ready", timeout=5.0).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def _lines(response: httpx.Response) -> Iterator[bytes]:
+    """The lines of a stream.
+
+    httpx's own ``iter_lines`` also ends a line at U+0085, U+2028 and U+2029, which stand in an
+    event as they are: JSON need not escape them.
+    """
+    rest = b""
+    for chunk in response.iter_bytes():
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
 
 
 def _text(answer: Mapping[str, Any]) -> str:

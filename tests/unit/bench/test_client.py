@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from roles.bench.client import FailedError, OpenAiAsker, Piece, TritonAsker, events
 from roles.server.client import Served
 
-TEXTS = [" Grüße", " 😀", "\n\n", ' "quoted"', " data: no event", "汉字"]
+TEXTS = [" Grüße", " 😀", "\n\n", ' "quoted"', " data: no event", "汉字", "a\u2028b\u2029c\x85d"]
 
 INPUTS = frozenset({"text_input", "max_tokens", "temperature", "end_id", "stream"})
 
@@ -114,6 +114,13 @@ def test_the_llm_api_repeats_itself_and_is_not_counted_twice():
 def test_an_error_in_the_stream_is_a_failure():
     with pytest.raises(FailedError, match="out of blocks"):
         triton([{"text_output": "one"}, {"error": "out of\nblocks"}])
+
+
+@pytest.mark.parametrize("error", ["out of blocks", {"message": "out of blocks"}])
+def test_an_error_in_the_stream_of_openai_is_a_failure(error):
+    asker = OpenAiAsker("http://x/v1", "m")
+    with pytest.raises(FailedError, match=r"^out of blocks$"):
+        collect(asker.stream(client([sse({"error": error})]), "Hello", 7, 1))
 
 
 def test_openai_says_how_many_tokens_there_were_and_gets_its_key():

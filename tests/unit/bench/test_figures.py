@@ -147,7 +147,9 @@ def result(title="4 at a time", speed=1.0, levels=1, stopped="", **workload):
     server = (Server("postprocessing", 4, 0.1, 123.0),)
     found = tuple(figures(title, one + two, server) for _ in range(levels))
     work = Workload(tuple(Level(4) for _ in range(levels)), **workload)
-    return Result("20260101-x", "localhost", work, "tokens", {"cpus": "2"}, found, stopped)
+    return Result(
+        "20260101-120000-abcd", "localhost", work, "tokens", {"cpus": "2"}, found, stopped
+    )
 
 
 def test_a_result_is_kept_for_its_user_alone_and_found_again(tmp_path):
@@ -161,6 +163,14 @@ def test_a_result_is_kept_for_its_user_alone_and_found_again(tmp_path):
     (tmp_path / "x.json").write_text('{"id": 1}')
     with pytest.raises(ConfigError, match="no load test's result"):
         find(tmp_path, str(tmp_path / "x.json"), "localhost")
+
+
+def test_the_last_result_of_a_host_is_not_that_of_one_whose_name_ends_alike(tmp_path):
+    mine = dataclasses.replace(result(), id="20260101-000000-abcd", host="1")
+    other = dataclasses.replace(result(), id="20270101-000000-abcd", host="gpu-1")
+    keep(tmp_path, mine)
+    keep(tmp_path, other)
+    assert find(tmp_path, "last", "1").host == "1"
 
 
 def test_the_json_says_what_its_numbers_mean():
