@@ -93,7 +93,10 @@ class Found:
                 self.over(event.host)
 
     def finish(self, recap: Recap) -> None:
-        """Nothing is left to keep."""
+        """Put what was found into the order of the hosts, whichever of them answered first."""
+        place = {host: number for number, host in enumerate(self.hosts)}
+        for found in (self.moved, self.unknown, self.unasked):
+            found.sort(key=lambda one: place.get(one.host, len(place)))
 
     @property
     def status(self) -> int:
