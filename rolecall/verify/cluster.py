@@ -7,9 +7,9 @@ from typing import Any
 
 from rolecall.cluster.errors import NotFound, not_served
 from rolecall.cluster.kinds import api_version
-from rolecall.cluster.objects import Found, Object, Question, Ref, Selection
+from rolecall.cluster.objects import Object, Question, Ref, Selection
 from rolecall.cluster.resource import ClusterResource
-from rolecall.cluster.rollout import RolloutState, rollout_of
+from rolecall.cluster.rollout import RolloutState, many, rollout_of
 from rolecall.cluster.run import brief
 from rolecall.cluster.secret import is_secret, masked
 from rolecall.cluster.target import ClusterTarget
@@ -104,7 +104,7 @@ class ClusterView:
 
     def _listed(self, questions: Sequence[Question]) -> tuple[Object, ...]:
         answers = self._api.read(questions)
-        return tuple(_shown(one) for found in answers for one in _many(found))
+        return tuple(_shown(one) for found in answers for one in many(found))
 
     def _ref(self, kind: str, name: str, version: str) -> Ref:
         if known := version or api_version(kind):
@@ -113,10 +113,6 @@ class ClusterView:
             f"{kind} is no kind that every cluster has: of which API version is it?",
             f'cluster.get("{kind}", name, "GROUP/VERSION"); kubectl api-resources lists them',
         )
-
-
-def _many(found: Found) -> tuple[Object, ...]:
-    return found if isinstance(found, tuple) else ()
 
 
 def _shown(thing: Object) -> dict[str, Any]:

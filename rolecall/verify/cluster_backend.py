@@ -11,8 +11,8 @@ from testinfra.backend.base import BaseBackend, CommandResult
 
 from rolecall.cluster.diagnosis.pods import is_ready
 from rolecall.cluster.errors import NotFound
-from rolecall.cluster.objects import Found, Object
-from rolecall.cluster.rollout import rollout_of
+from rolecall.cluster.objects import Object
+from rolecall.cluster.rollout import many, rollout_of
 from rolecall.cluster.streams import Executed
 from rolecall.cluster.target import ClusterTarget
 from rolecall.errors import RolecallError
@@ -107,7 +107,7 @@ class ClusterBackend(BaseBackend):
 
     def _find(self) -> Container:
         found = self._target.api.read([one for rollout in self._rollouts for one in rollout.pods])
-        pods = [pod for answer in found for pod in _many(answer)]
+        pods = [pod for answer in found for pod in many(answer)]
         ready = sorted((pod for pod in pods if is_ready(pod)), key=_newest_last)
         if ready:
             return Container.of(ready[-1])
@@ -116,10 +116,6 @@ class ClusterBackend(BaseBackend):
             f"{self._target.namespace} none is ready",
             f"./inv status --hosts {self._target.name} shows why",
         )
-
-
-def _many(found: Found) -> tuple[Object, ...]:
-    return found if isinstance(found, tuple) else ()
 
 
 def _newest_last(pod: Mapping[str, Any]) -> str:

@@ -32,15 +32,11 @@ _BELOW = {"cpu": "3.13", "triton": "3.13", "vllm": "3.13", "tools": "3.15", "fro
 
 def lock_text(settings: Python) -> str:
     """The serving environment's lock file: every package pinned, with hashes."""
-    return _lock(settings.lock)
+    return lock_of(settings.lock)
 
 
 def lock_of(name: str) -> str:
-    """The text of a lock file, by the name of its environment."""
-    return _lock(name)
-
-
-def _lock(name: str) -> str:
+    """The text of a lock file, by the name of its environment; empty for ``none``."""
     return "" if name == "none" else (_LOCKS / f"{name}.txt").read_text()
 
 
@@ -79,7 +75,7 @@ def engine_interpreter(host: Host) -> str:
 def engine_digest(host: Host) -> str:
     """A short digest of the engine's environment, as an input of artifacts."""
     settings = host.settings(Python)
-    return _digest(settings.engine_interpreter or _lock(settings.engine_lock))
+    return _digest(settings.engine_interpreter or lock_of(settings.engine_lock))
 
 
 def needs_tools(host: Host) -> bool:
@@ -100,7 +96,7 @@ def tools_python(host: Host) -> str:
 
 def tools_digest(host: Host) -> str:
     """A short digest of the tools' versions, as an input of artifacts that depend on them."""
-    return _digest(_lock("tools"))
+    return _digest(lock_of("tools"))
 
 
 def needs_front(host: Host) -> bool:
@@ -115,7 +111,7 @@ def front_python(host: Host) -> str:
 
 def front_digest() -> str:
     """A short digest of the OpenAI front's environment."""
-    return _digest(_lock("front"))
+    return _digest(lock_of("front"))
 
 
 def _needed(variable: str, what: str) -> str:
@@ -154,7 +150,7 @@ def bundle_needs(host: Host) -> Iterator[Need]:
     """The wheels of every environment."""
     for name in environments(host):
         below = _BELOW[name]
-        yield Wheels(name, _lock(name), _release(host, below), host.facts.arch, below)
+        yield Wheels(name, lock_of(name), _release(host, below), host.facts.arch, below)
 
 
 def _release(host: Host, below: str) -> str:
@@ -180,4 +176,4 @@ def python(host: Host, settings: Python) -> Iterator[Resource | Skip]:
     yield Directory(directory(host))
     for name, path in paths.items():
         yield Venv(path, settings.interpreter, minimum="3.10", below=_BELOW[name])
-        yield PythonPackages(path, _lock(name), find_links=places.wheels(host))
+        yield PythonPackages(path, lock_of(name), find_links=places.wheels(host))
