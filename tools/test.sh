@@ -38,8 +38,8 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   fi
 fi
 if [ -z "$only$match" ]; then
-  "$bin/ruff" check .
-  "$bin/ruff" format --check .
+  "$bin/ruff" check --no-cache .
+  "$bin/ruff" format --no-cache --check .
   sh tools/types.sh
 fi
 # Kubernetes is built before the tests rather than in the first that needs it, since it takes

@@ -28,12 +28,12 @@ from pathlib import Path
 from directory import Directory
 from errors import FetchError, MissingFileError
 from hugging_face import HuggingFace
+from integrity import tensors, weight_map
 from listing import OURS, File, Listing, load
 from modelscope import ModelScope
 from progress import say, shown
 from source import Patience, Source
 from store import Store, amount, link_or_move
-from verify import tensors, weight_map
 
 _REPOSITORY = re.compile(r"(?P<hub>hf|ms)://(?P<repo>[^/@]+/[^/@]+)(?:@(?P<revision>.+))?")
 

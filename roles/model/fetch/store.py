@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from errors import FetchError
+from integrity import Digests, differs, digests
 from listing import File
 from source import partial
-from verify import Digests, differs, digests
 
 
 class Store:
