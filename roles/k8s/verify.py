@@ -19,9 +19,8 @@ from roles.k8s.manifests import manifests
 from roles.k8s.objects import digest
 from roles.k8s.settings import K8s
 from roles.server import questions
-from roles.server.answering import assert_in_pieces, assert_same_twice
-from roles.server.client import QUESTION, is_ready
-from roles.server.openai.place import model_name
+from roles.server.answering import assert_in_pieces, assert_openai, assert_same_twice
+from roles.server.client import is_ready
 from roles.server.settings import Server
 
 if TYPE_CHECKING:
@@ -212,24 +211,8 @@ def test_the_openai_api_names_its_model_and_answers(
     settings = described.settings(Server)
     if not settings.has_front:
         pytest.skip("server.openai asks for no front")
-    logs = f"next: ./inv logs --openai --hosts {cluster.name}"
-    given = (
-        {"Authorization": f"Bearer {settings.api_key.get_secret_value()}"}
-        if settings.api_key
-        else {}
-    )
     with _forwarded(target, described, settings.openai_port) as base:
-        health = questions.status("GET", f"{base}/health")
-        assert health == 200, f"/health of the OpenAI API answers {health}, not 200\n{logs}"
-        if settings.api_key:
-            refused = questions.status("GET", f"{base}/v1/models")
-            assert refused == 401, f"/v1/models answers {refused} without the key, not 401\n{logs}"
-        names = questions.openai_models(f"{base}/v1", given)
-        assert names == [model_name(described)], (
-            f"the models are {names}, and should be {model_name(described)}\n{logs}"
-        )
-        said = questions.openai_chat(f"{base}/v1", names[0], QUESTION, given)
-    assert said.strip(), f"the answer to {QUESTION!r} is empty\n{logs}"
+        assert_openai(f"{base}/v1", described, f"./inv logs --openai --hosts {cluster.name}")
 
 
 @contextmanager

@@ -10,8 +10,9 @@ import pytest
 from rolecall.api import Host, Target
 from rolecall.verify.checks import AsDeclared
 from roles.server import questions, sockets
-from roles.server.answering import assert_in_pieces, assert_same_twice
-from roles.server.client import QUESTION, is_ready
+from roles.server.answering import assert_in_pieces, assert_openai, assert_same_twice
+from roles.server.client import is_ready
+from roles.server.openai.place import openai_endpoint
 from roles.server.openai.service import services as openai_services
 from roles.server.role import endpoint, service
 from roles.server.settings import Server
@@ -95,18 +96,8 @@ def test_the_openai_api_runs_supervised_from_what_is_declared(
 def test_the_openai_api_names_its_model_and_answers(target: Target, described: Host) -> None:
     """A list of one model, and a chat; and nothing without the key, where there is one."""
     _openai(described)
-    from roles.server.openai.place import model_name, openai_endpoint
-
-    key = described.settings(Server).api_key
-    given = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
     with openai_endpoint(described, target) as base:
-        if key:
-            refused = questions.status("GET", f"{base}/models")
-            assert refused == 401, f"{base}/models answers {refused} without the key, not 401"
-        names = questions.openai_models(base, given)
-        assert names == [model_name(described)], f"the models are {names}"
-        said = questions.openai_chat(base, names[0], QUESTION, given)
-    assert said.strip(), f"the answer to {QUESTION!r} is empty\nnext: ./inv logs"
+        assert_openai(base, described, "./inv logs --openai")
 
 
 def _openai(host: Host) -> list[Any]:

@@ -145,12 +145,12 @@ class Deployment:
     @property
     def server_pid(self) -> int:
         """The process of tritonserver. Raises ``FileNotFoundError`` when it does not run."""
-        return _pid((self.home / "services" / "triton" / "running").read_text())
+        return process_id((self.home / "services" / "triton" / "running").read_text())
 
     @property
     def supervisor_pid(self) -> int:
         """The process that keeps it running."""
-        return _pid(str((self.home / "services" / "triton" / "supervisor").readlink()))
+        return process_id(str((self.home / "services" / "triton" / "supervisor").readlink()))
 
     def is_ready(self) -> bool:
         """Whether the server says that it can answer."""
@@ -161,7 +161,8 @@ class Deployment:
             return False
 
 
-def _pid(identity: str) -> int:
+def process_id(identity: str) -> int:
+    """The process of a service's identity (BOOT:PID:START)."""
     return int(identity.split(":")[1])
 
 

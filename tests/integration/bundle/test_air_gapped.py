@@ -22,6 +22,7 @@ from tests.integration.deployed import (
     run_inv,
 )
 from tests.integration.ssh.test_bare_host import HOSTS, forget_facts
+from tests.integration.verify.verified import verify
 from tests.rig.machines import Machine, Rig
 
 HOST = "airgap"
@@ -152,7 +153,7 @@ def test_a_flipped_bit_is_refused_by_name(remote: Remote) -> None:
     assert remote.machine.sh("ls -d /root/other 2>/dev/null || :") == ""
 
 
-def test_a_model_is_served_from_the_bundle_alone(remote: Remote) -> None:
+def test_a_model_is_served_from_the_bundle_alone(remote: Remote, tmp_path: Path) -> None:
     assert not remote.machine.sh("command -v python3 pip curl wget busybox || :")
     first = remote.inv("deploy", "--json")
     assert first.returncode == 0, failure(first)
@@ -181,6 +182,9 @@ def test_a_model_is_served_from_the_bundle_alone(remote: Remote) -> None:
     assert recap(unseen, HOST)["changed"] == recap(unseen, HOST)["failed"] == 0
     found = refused(remote.inv("deploy", "--json", "--verify-hashes"))
     assert f"damaged in the bundle {PLACE}: wheels/{file.name}" in found["reason"]
+    checked = verify(remote.inv, tmp_path, host=HOST)
+    (broken,) = checked.only("bundle::the_bundle_is_whole").values()
+    assert f"wheels/{file.name}" in broken
 
     destroyed = remote.inv("destroy", "--yes")
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.deployed import Completed, Deployment, events, failure, outcomes, recap
+from tests.integration.verify.verified import verify
 from tests.rig.containers import BASE, Engine
 
 
@@ -73,6 +74,22 @@ def test_it_answers_and_a_second_deploy_changes_nothing(
     assert status.returncode == 0 and str(contained.deployed.engine_dir) in status.stdout
     logs = contained.inv("logs", "--lines", "200")
     assert "Started HTTPService" in logs.stdout
+
+
+def test_an_image_that_is_gone_is_found_by_the_checks_about_it(
+    contained: Contained, podman: Engine, tmp_path: Path
+) -> None:
+    held = verify(contained.inv, tmp_path, status=0)
+    assert {"runtime::triton_is_there", "runtime::the_runtime_is_as_declared"} <= held.passed
+    podman("tag", BASE, "localhost/kept:1")
+    podman("untag", BASE, BASE)  # the container goes on
+    try:
+        found = verify(contained.inv, tmp_path)
+    finally:
+        podman("tag", "localhost/kept:1", BASE)
+        podman("untag", "localhost/kept:1", "localhost/kept:1")
+    said = found.only("runtime::triton_is_there", "runtime::the_runtime_is_as_declared")
+    assert f"image {BASE} is not here" in said["runtime::triton_is_there"]
 
 
 def test_artifacts_can_only_be_read_inside(contained: Contained, podman: Engine) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from openai import OpenAI
 
-from tests.integration.deployed import Completed, Deployment, free_ports
+from tests.integration.deployed import Completed, Deployment, free_ports, process_id
 
 PACKAGE = Path(__file__).resolve().parents[3] / "roles" / "server" / "openai"
 
@@ -48,7 +48,12 @@ class FrontDeployment:
     @property
     def pid(self) -> int:
         """The front's process."""
-        return int((self.directory / "running").read_text().split(":")[1])
+        return process_id((self.directory / "running").read_text())
+
+    @property
+    def supervisor_pid(self) -> int:
+        """The process that keeps it running."""
+        return process_id(str((self.directory / "supervisor").readlink()))
 
     @property
     def python(self) -> Path:

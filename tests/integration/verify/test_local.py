@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.deployed import Deployment, failure, recap
-from tests.integration.verify.verified import Verified, plainly
+from tests.integration.deployed import INV, Completed, Deployment, failure, recap, run_inv
+from tests.integration.verify.verified import Verified, verify
 
 #: Checks that ask the server; all of them fail where there is none.
 ANSWERS = (
@@ -36,17 +36,11 @@ class Desk:
 
     def __init__(self, deployed: Deployment, folder: Path) -> None:
         self.deployed = deployed
-        self._junit = folder / "verify.xml"
+        self._folder = folder
 
     def verify(self, *more: str, status: int = 1, ask: bool = False) -> Verified:
         """Every check; those that need the model's answers, which take longest, with ``ask``."""
-        some = () if ask else ("--pytest", "-k 'not answer'")
-        done = self.deployed.inv("verify", "--junit", str(self._junit), *some, *more)
-        assert done.returncode == status, done.stdout + done.stderr
-        found = Verified.read(self._junit)
-        for said in found.failed.values():
-            plainly(said)
-        return found
+        return verify(self.deployed.inv, self._folder, *more, status=status, ask=ask)
 
     @property
     def site_packages(self) -> Path:
@@ -157,6 +151,32 @@ def test_a_package_that_is_not_installed_is_named(desk: Desk) -> None:
     found = desk.verify("--set", "system.packages=[dash, no-such-package]")
     said = found.only("system::the_packages_are_installed")
     assert "not installed: no-such-package\n" in said["system::the_packages_are_installed"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="hides files in a mount namespace: needs root")
+def test_what_a_deployment_needs_and_the_host_has_lost_is_named(desk: Desk, tmp_path: Path) -> None:
+    known, certificates = Path("/var/lib/dpkg/status"), "/etc/ssl/certs/ca-certificates.crt"
+    others = [
+        one
+        for one in known.read_text().split("\n\n")
+        if not one.startswith("Package: ca-certificates\n")
+    ]
+    (tmp_path / "status").write_text("\n\n".join(others))
+    inv = tmp_path / "inv"
+    inv.write_text(
+        "#!/bin/sh\n"
+        f"exec unshare -m sh -ec 'mount --bind /dev/null {certificates}\n"
+        f"mount --bind {tmp_path}/status {known}\n"
+        f'exec {INV} "$@"\' inv "$@"\n'
+    )
+    inv.chmod(0o755)
+
+    def command(*args: str) -> Completed:
+        return run_inv(*args, *desk.deployed.options, inv=inv)
+
+    found = verify(command, tmp_path, "--tags", "system")
+    (said,) = found.only("system::what_a_deployment_needs_is_there").values()
+    assert "neither there nor installed as a package: ca-certificates\n" in said
 
 
 def test_a_file_that_should_have_been_removed_is_named(desk: Desk, tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
+
+from tests.integration.deployed import Completed
 
 
 @dataclass(frozen=True)
@@ -57,3 +59,22 @@ def plainly(said: str) -> None:
     for inside in ("testinfra", "def test_", "Traceback", "E   ", "CommandResult", "BaseBackend"):
         assert inside not in said, said
     assert re.search(r"\(.*verify\.py:\d+\)|\(.*test_\w+\.py:\d+\)", said), said
+
+
+def verify(
+    inv: Callable[..., Completed],
+    folder: Path,
+    *more: str,
+    status: int = 1,
+    ask: bool = False,
+    host: str = "localhost",
+) -> Verified:
+    """Run every check; those that need the model's answers, which take longest, with ``ask``."""
+    junit = folder / "verify.xml"
+    some = () if ask else ("--pytest", "-k 'not answer'")
+    done = inv("verify", "--junit", str(junit), *some, *more)
+    assert done.returncode == status, done.stdout + done.stderr
+    found = Verified.read(junit, host)
+    for said in found.failed.values():
+        plainly(said)
+    return found
