@@ -13,7 +13,7 @@ from rolecall.resource import Change
 def told(differences: Mapping[str, Sequence[Change]]) -> str:
     """What differs from what is declared, one field a line."""
     return "\n".join(
-        f"  {id_}: {change.field} is {_value(change.before)}, and should be {_value(change.after)}"
+        f"  {id_}: {change.field}: {_value(change.before)} (should be {_value(change.after)})"
         for id_, changes in differences.items()
         for change in changes
     )

@@ -341,7 +341,7 @@ def test_a_server_that_was_stopped_fails_what_is_asked_of_it(desk: Desk) -> None
     finally:
         start(desk)
     said = found.only(SUPERVISED, *ANSWERS)
-    assert "state is stopped, and should be running" in said[SUPERVISED]
+    assert "state: stopped (should be running)" in said[SUPERVISED]
     assert f"{desk.deployed.http} is not ready" in said["server::the_server_is_ready"]
 
 
@@ -352,7 +352,7 @@ def test_a_server_without_its_supervisor_answers_and_yet_fails(desk: Desk) -> No
     finally:
         start(desk)
     (said,) = found.only(SUPERVISED).values()
-    assert "state is unsupervised, and should be running" in said
+    assert "state: unsupervised (should be running)" in said
 
 
 def test_settings_that_were_never_deployed_are_told(desk: Desk) -> None:

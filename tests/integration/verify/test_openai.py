@@ -40,7 +40,7 @@ def test_one_that_is_gone_fails_both(front: FrontDeployment, tmp_path: Path) -> 
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: status(front.url) == 0, 10)
     said = verify(front.inv, tmp_path, ask=True).only(SUPERVISED, ANSWERS)
-    assert "state is stopped, and should be running" in said[SUPERVISED]
+    assert "state: stopped (should be running)" in said[SUPERVISED]
     assert f"no answer from {front.url}" in said[ANSWERS]
 
 
@@ -49,7 +49,7 @@ def test_one_without_its_supervisor_answers_and_yet_fails(
 ) -> None:
     os.kill(front.supervisor_pid, signal.SIGKILL)
     (said,) = verified(front, tmp_path).only(SUPERVISED).values()
-    assert "state is unsupervised, and should be running" in said
+    assert "state: unsupervised (should be running)" in said
 
 
 def test_one_that_hangs_is_told(front: FrontDeployment, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_one_that_hangs_is_told(front: FrontDeployment, tmp_path: Path) -> None:
         said = verified(front, tmp_path).only(SUPERVISED, ANSWERS)
     finally:
         os.kill(front.pid, signal.SIGCONT)
-    assert "ready is no, and should be yes" in said[SUPERVISED]
+    assert "ready: no (should be yes)" in said[SUPERVISED]
     assert "no answer from" in said[ANSWERS]
 
 

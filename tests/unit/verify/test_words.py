@@ -18,7 +18,7 @@ class Item:
 def test_differences_are_told_with_both_values() -> None:
     changes = {"file:/x": (Change("mode", "644", "600"), Change("text", None, ""))}
     assert told(changes) == (
-        '  file:/x: mode is 644, and should be 600\n  file:/x: text is nothing, and should be ""'
+        '  file:/x: mode: 644 (should be 600)\n  file:/x: text: nothing (should be "")'
     )
 
 
