@@ -73,11 +73,11 @@ def cause(record: Record, settings: Values, moved: Moved, field: Field) -> Cause
         return Cause("host", proven)
     if field.ours:
         return Cause("declared", proven)
-    if (where, field.name) in record.declared:
-        left, run = record.declared[where, field.name]
-        if left == field.was:
-            return Cause("host", proven or run)
-        return Cause("declared" if left == field.now else "both", run)
+    if (where, field.name) in record.left:
+        left, run = record.left[where, field.name]
+        if field.now in left:
+            return Cause("declared", run)
+        return Cause("host", proven or run) if field.was in left else Cause("both", run)
     if proven:
         same = not any(changed_settings(record, settings, moved.host, proven))
         told = proven.id in {run for run, _ in record.settings}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from rolecall.output.runlog import PastRun, runs
 Where = tuple[str, str]
 
 #: The kinds of line that are read, as they begin.
-_READ = tuple(f'{{"event": "{kind}"' for kind in ("resource", "settings"))
+_READ = tuple(f'{{"event": "{kind}"' for kind in ("applying", "resource", "settings"))
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,15 @@ class Record:
     """What is known of the resources that were asked for, and of their hosts.
 
     Attributes:
-        declared: what a field was last changed to, and by which run.
+        left: what a field may have been left as, and by which run: what it was last changed to;
+            of a change that did not come to its end, what it was before, too.
         proven: the newest run that found or made a resource as declared.
         settings: by run and host, each role's settings as they were, secrets masked.
         roles: by host and role, the newest run that converged that role there.
         removed: the newest run that destroyed a resource, where none has made it again since.
     """
 
-    declared: dict[tuple[Where, str], tuple[str | None, Run]] = field(default_factory=dict)
+    left: dict[tuple[Where, str], tuple[tuple[str | None, ...], Run]] = field(default_factory=dict)
     proven: dict[Where, Run] = field(default_factory=dict)
     settings: dict[tuple[str, str], dict[str, dict[str, str]]] = field(default_factory=dict)
     roles: dict[tuple[str, str], Run] = field(default_factory=dict)
@@ -61,16 +62,22 @@ def read_record(folder: Path, wanted: Collection[Where], homes: Mapping[str, str
         if past.check or not hosts:
             continue
         run = Run(past.run, past.task)
+        begun: dict[Where, list[Mapping[str, Any]]] = {}
         for event in _events(past):
-            if event["event"] == "resource":
-                if event["host"] in hosts:
-                    _resource(record, run, event, wanted)
+            if event["event"] == "settings":
+                values = {one["name"]: one["value"] for one in event["values"]}
+                for host in hosts & set(event["hosts"]):
+                    if event["role"] == "rolecall" and values.get("home") != homes[host]:
+                        hosts.discard(host)
+                    record.settings.setdefault((run.id, host), {})[event["role"]] = values
+            elif event["host"] not in hosts:
                 continue
-            values = {one["name"]: one["value"] for one in event["values"]}
-            for host in hosts & set(event["hosts"]):
-                if event["role"] == "rolecall" and values.get("home") != homes[host]:
-                    hosts.discard(host)
-                record.settings.setdefault((run.id, host), {})[event["role"]] = values
+            elif event["event"] == "applying":
+                begun[event["host"], event["id"]] = event["changes"]
+            elif event["outcome"] in ("ok", "changed"):
+                begun.pop((event["host"], event["id"]), None)
+                _resource(record, run, event, wanted)
+        _unfinished(record, run, {where: begun[where] for where in set(begun) & set(wanted)})
     return record
 
 
@@ -78,7 +85,7 @@ def _resource(
     record: Record, run: Run, event: Mapping[str, Any], wanted: Collection[Where]
 ) -> None:
     """Note what a newer run has not said already."""
-    if event["outcome"] not in ("ok", "changed") or not event["role"]:
+    if not event["role"]:
         return
     where = (event["host"], event["id"])
     if event["role"] == DESTROY:
@@ -89,7 +96,21 @@ def _resource(
     if where in wanted:
         record.proven.setdefault(where, run)
         for change in event["changes"]:
-            record.declared.setdefault((where, change["field"]), (change["after"], run))
+            record.left.setdefault((where, change["field"]), ((change["after"],), run))
+
+
+def _unfinished(
+    record: Record, run: Run, begun: Mapping[Where, Sequence[Mapping[str, Any]]]
+) -> None:
+    """Note what a run may have changed or not: it failed or was stopped in the middle.
+
+    Where a newer run has found the resource as declared, it was changed.
+    """
+    for where, changes in begun.items():
+        for change in changes:
+            before = () if where in record.proven else (change["before"],)
+            left = (change["after"], *before)
+            record.left.setdefault((where, change["field"]), (left, run))
 
 
 def _events(past: PastRun) -> Iterator[dict[str, Any]]:

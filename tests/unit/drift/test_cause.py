@@ -10,6 +10,7 @@ from rolecall.drift.cause import Cause, causes, changed_settings
 from rolecall.drift.found import Field, Moved
 from rolecall.drift.record import Record, Run, read_record
 from rolecall.events import (
+    Applying,
     Event,
     Recap,
     ResourceDone,
@@ -113,6 +114,27 @@ def test_what_stop_has_not_declared_may_follow_from_it(tmp_path: Path) -> None:
         Cause("declared", stop),
         Cause("unknown", stop),
     ]
+
+
+def begun(*fields: tuple[str, str | None, str | None]) -> Applying:
+    return Applying("gpu-1", "note", WHERE[1], tuple(Change(*field) for field in fields))
+
+
+def test_a_run_that_was_stopped_may_have_changed_what_it_was_at(tmp_path: Path) -> None:
+    run(tmp_path, 1, changed(("state", "running", "stopped")), task="stop")
+    cut = run(tmp_path, 2, begun(("state", "stopped", "running")))
+    now = [Field("state", "running", value) for value in ("stopped", "unsupervised")]
+    assert due(tmp_path, now[0]) == [Cause("declared", cut)]  # it never came so far
+    (found,) = due(tmp_path, now[1])
+    assert found.due == "host"
+
+
+def test_what_a_stopped_run_was_at_and_a_later_one_found_done_was_done(tmp_path: Path) -> None:
+    run(tmp_path, 1, changed(("state", "running", "stopped")), task="stop")
+    run(tmp_path, 2, begun(("state", "stopped", "running")))
+    last = run(tmp_path, 3, changed(("ready", "no", "yes")))
+    for now in ("stopped", "unsupervised"):
+        assert due(tmp_path, Field("state", "running", now)) == [Cause("host", last)]
 
 
 def test_what_destroy_removed_and_nobody_has_made_since(tmp_path: Path) -> None:
