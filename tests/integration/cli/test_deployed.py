@@ -235,6 +235,7 @@ def test_a_conversation_on_a_terminal(deployed: Deployment) -> None:
     terminal.expect("… stopped")
     wait_until(lambda: active_requests(deployed) == 0, 10)
     terminal.expect("> ")
+    time.sleep(0.3)  # a signal between readline's prompt and its select() is seen with the next key
     terminal.type("\x03")
     terminal.expect("> ")
     terminal.type("/new\n")
