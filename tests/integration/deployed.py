@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import urllib.error
@@ -143,6 +144,12 @@ class Deployment:
         return self.home / "services" / "triton" / "log"
 
     @property
+    def first_log(self) -> Path:
+        """The log of the run that made it, kept when later runs have driven it from the record."""
+        (log,) = self.home.parent.glob("*.jsonl")
+        return log
+
+    @property
     def server_pid(self) -> int:
         """The process of tritonserver. Raises ``FileNotFoundError`` when it does not run."""
         return process_id((self.home / "services" / "triton" / "running").read_text())
@@ -177,6 +184,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         assert done.returncode == 0, failure(done)
         counts = recap(done)
         assert counts["changed"] > 0 and counts["failed"] == counts["unreachable"] == 0
+        shutil.copy(ROOT / f".rolecall/runs/{events(done)[0]['run']}.jsonl", home.parent)
         yield deployment
     finally:
         done = deployment.inv("destroy", "--yes")
