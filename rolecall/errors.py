@@ -30,3 +30,30 @@ class UnreachableError(RolecallError):
 
 class LockedError(RolecallError):
     """Another run holds the host's lock."""
+
+
+def place(error: BaseException) -> str:
+    """Where ``error`` came from as ``FILE:LINE``, in code that is neither Rolecall's nor a library.
+
+    That is a role, a task or a resource of the project; empty where none took part.
+    """
+    import os
+    import sysconfig
+    import traceback
+
+    ours = os.path.dirname(os.path.abspath(__file__))
+    libraries = (sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    others = ("<", *(f"{folder}{os.sep}" for folder in (ours, *libraries)))
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(others):
+            return f"{frame.filename}:{frame.lineno}"
+    return ""
+
+
+def unforeseen(error: BaseException) -> str:
+    """An exception that nobody foresaw, in one line."""
+    where = place(error)
+    text = f"unexpected {type(error).__name__}: {error}"
+    return f"{text}, at {where}" if where else text

@@ -84,8 +84,24 @@ class Role(Generic[S]):
     on: Kind = "host"
 
     def resources(self, host: Host) -> list[Resource | Skip]:
-        """What the role declares for ``host``, in order."""
-        return list(self.function(host, host.settings(self.settings)))
+        """What the role declares for ``host``, in order.
+
+        Raises:
+            ConfigError: it declares something that is no resource.
+        """
+        declared = self.function(host, host.settings(self.settings))
+        if declared is None:
+            raise ConfigError(f"role {self.name} returns nothing", "yield resources in it")
+        return [self._resource(item) for item in declared]
+
+    def _resource(self, item: object) -> Resource | Skip:
+        if isinstance(item, (Resource, Skip)):
+            return item
+        hint = "a list of resources is declared with yield from" if isinstance(item, list) else ""
+        raise ConfigError(
+            f"role {self.name} declares a {type(item).__name__}, which is no resource",
+            hint or "yield resources, such as File(...), or Skip(...)",
+        )
 
 
 def role(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rolecall import __version__
-from rolecall.errors import ConfigError, RolecallError, UnreachableError
+from rolecall.errors import ConfigError, RolecallError, UnreachableError, unforeseen
 from rolecall.events import (
     Connecting,
     HostDone,
@@ -106,17 +106,22 @@ def declare(roles: Sequence[Role[Any]]) -> Declare:
             raise _not_for(roles, host)
         for role in meant:
             for resource in role.resources(host):
-                if resource.id in owners:
-                    raise ConfigError(
-                        f"{resource.id} is declared twice: by role {owners[resource.id]} and "
-                        f"by role {role.name}",
-                        "a resource has one owner: let the other role rely on it",
-                    )
+                if owner := owners.get(resource.id):
+                    raise _twice(resource.id, owner, role.name)
                 owners[resource.id] = role.name
                 result.append((role.name, resource))
         return result
 
     return resources
+
+
+def _twice(id_: str, owner: str, other: str) -> ConfigError:
+    if owner == other:
+        return ConfigError(f"role {owner} declares {id_} twice", "leave one of them out")
+    return ConfigError(
+        f"{id_} is declared twice: by role {owner} and by role {other}",
+        "a resource has one owner: let the other role rely on it",
+    )
 
 
 def _not_for(roles: Sequence[Role[Any]], host: Host) -> ConfigError:
@@ -362,7 +367,7 @@ class HostRun:
             if self._interrupted:
                 raise
             defect = caught
-            error = RolecallError(f"unexpected {type(caught).__name__}: {caught}")
+            error = RolecallError(unforeseen(caught))
             self._failed("failed", error)
         except BaseException:
             self.interrupt()

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from rolecall.errors import RolecallError
+from rolecall.errors import RolecallError, place, unforeseen
 from rolecall.output import form
 from rolecall.output.jsonl import stamped
 from rolecall.output.text import Charset
@@ -67,11 +67,11 @@ def log_traceback(
 ) -> None:
     """Keep an unexpected exception's traceback in a file and tell the user where it is.
 
-    The file, ``FOLDER/crash-TIME.txt``, is for this user alone. A traceback shows lines of code
+    Code of the project is named with its line; all else is a defect of Rolecall. The file,
+    ``FOLDER/crash-TIME.txt``, is for this user alone. A traceback shows lines of code
     and messages, no values of variables; ``secrets`` are masked in the messages.
     """
     text = masked("".join(traceback.format_exception(error)), secrets)
-    reason = masked(traceback.format_exception_only(error)[-1].strip(), secrets)
     path = folder / time.strftime("crash-%Y%m%d-%H%M%S.txt")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -82,7 +82,9 @@ def log_traceback(
         kept = f"its traceback could not be kept: {trouble.strerror}"
     else:
         kept = f"its traceback is in {path}"
-    defect = RolecallError(f"unexpected {reason}", f"this is a defect of Rolecall; {kept}")
+    where = place(error)
+    advice = f"mend {where}" if where else "this is a defect of Rolecall"
+    defect = RolecallError(masked(unforeseen(error), secrets), f"{advice}; {kept}")
     present(defect, json=json, err=err)
 
 

@@ -4,8 +4,9 @@ import pytest
 
 from rolecall.errors import ConfigError
 from rolecall.facts import Facts
-from rolecall.resource import Observed
-from rolecall.role import Host, Roles, role
+from rolecall.resource import Observed, Skip
+from rolecall.role import Host, Role, Roles, role
+from rolecall.run import declare
 from rolecall.settings import RunnerSettings, Settings
 
 FACTS = Facts.parse(Observed.parse("home=/home/u\nstate_dir=/home/u/.rolecall"))
@@ -21,6 +22,26 @@ def test_a_host_builds_paths():
         "~x",
         "/x",
     )
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [
+        (None, "role it returns nothing"),
+        (["/etc/motd"], "role it declares a str, which is no resource"),
+        ([[Skip("x:y", "why")]], "role it declares a list"),
+    ],
+)
+def test_what_a_role_declares_has_to_be_resources(declared, words):
+    one = Role("it", RunnerSettings, lambda host, settings: declared)
+    with pytest.raises(ConfigError, match=words):
+        one.resources(HOST)
+
+
+def test_a_resource_that_one_role_declares_twice_is_refused_naming_it_once():
+    one = Role("it", RunnerSettings, lambda host, settings: [Skip("x:y", "why")] * 2)
+    with pytest.raises(ConfigError, match="role it declares x:y twice"):
+        declare([one])(HOST)
 
 
 def test_a_fact_that_a_role_brings_is_found_by_its_name():

@@ -76,6 +76,33 @@ def test_a_traceback_goes_to_a_private_file_and_the_user_is_told_where(tmp_path:
     assert err.getvalue().count("\n") == 2
 
 
+def test_a_defect_in_code_of_the_project_is_named_with_its_line(tmp_path: Path) -> None:
+    line = crash.__code__.co_firstlineno + 2
+    err = EncodedText()
+    log_traceback(crash(), tmp_path / "logs", err=err)
+    said, following = err.getvalue().splitlines()
+    assert said.startswith("error: unexpected ValueError: login with")
+    assert said.endswith(f"test_errors.py:{line}")
+    assert "mend " in following
+    assert "of Rolecall" not in following
+
+
+def test_a_defect_that_no_code_of_the_project_took_part_in_is_rolecalls(tmp_path: Path) -> None:
+    err = EncodedText()
+    log_traceback(ValueError("out of the blue"), tmp_path / "logs", err=err)
+    assert err.getvalue().startswith("error: unexpected ValueError: out of the blue\n")
+    assert "this is a defect of Rolecall; its traceback is in" in err.getvalue()
+
+
+def test_a_syntax_error_is_named_where_it_stands(tmp_path: Path) -> None:
+    err = EncodedText()
+    try:
+        compile("def f(:\n", "roles/x/role.py", "exec")
+    except SyntaxError as error:
+        log_traceback(error, tmp_path / "logs", err=err)
+    assert "mend roles/x/role.py:1; " in err.getvalue()
+
+
 def test_a_traceback_that_cannot_be_kept_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     err = EncodedText()
