@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rolecall.resource import Apply, Observed, Probe, Refuse, Removal, Resource, Script
-from rolecall.resources.paths import check_path, ownership, path_probe, set_ownership
+from rolecall.resources.paths import (
+    check_ownership,
+    check_path,
+    ownership,
+    path_probe,
+    set_ownership,
+)
 from rolecall.shell import quote
 
 
@@ -29,6 +35,7 @@ class Directory(Resource):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", check_path(self.path, self.kind))
+        check_ownership(self.id, self.mode, self.owner, self.group)
 
     @property
     def name(self) -> str:

@@ -24,7 +24,7 @@ from rolecall.resource import (
     Script,
     ShellFunction,
 )
-from rolecall.resources.paths import beside, check_path, ownership
+from rolecall.resources.paths import beside, check_ownership, check_path, ownership
 from rolecall.shell import emit, encode, quote
 
 _JOB = Path(__file__).with_name("download.sh")
@@ -98,6 +98,7 @@ class Download(Resource):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", check_path(self.path, self.kind))
+        check_ownership(self.id, self.mode)
         object.__setattr__(self, "sha256", self.sha256.lower())
         if not _SHA256.fullmatch(self.sha256):
             raise ConfigError(

@@ -7,8 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rolecall.errors import ConfigError
 from rolecall.resource import Apply, Observed, Preview, Probe, Refuse, Removal, Resource, Script
-from rolecall.resources.paths import beside, check_path, ownership, path_probe, set_ownership
+from rolecall.resources.paths import (
+    beside,
+    check_ownership,
+    check_path,
+    ownership,
+    path_probe,
+    set_ownership,
+)
 from rolecall.shell import emit, encode, quote
 
 
@@ -31,6 +39,12 @@ class File(Resource):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", check_path(self.path, self.kind))
+        check_ownership(self.id, self.mode, self.owner, self.group)
+        if not isinstance(self.content, (str, bytes)):
+            raise ConfigError(
+                f"{self.id}: its content is a {type(self.content).__name__}",
+                "give a text or bytes; Template renders one",
+            )
         if self.secret and self.mode is None:
             object.__setattr__(self, "mode", "600")
 

@@ -10,6 +10,8 @@ from rolecall.errors import ConfigError
 from rolecall.resource import Probe, ShellFunction
 from rolecall.shell import encode, quote
 
+_MODE = re.compile(r"[0-7]{3,4}")
+
 # One stat and one sha256sum answer for any number of paths, and none where there is nothing, as
 # in front of most changes. A path that cannot be reached
 # counts as absent, as it does for every other program of this user. A name with a newline is
@@ -87,14 +89,34 @@ def check_path(path: str, kind: str) -> str:
     """Return ``path``, normalised.
 
     Raises:
-        ConfigError: it is not absolute.
+        ConfigError: it is not a text, or not absolute.
     """
+    if not isinstance(path, str):
+        raise ConfigError(f"{kind}: the path {path!r} is not a text", "host.path(...) makes one")
     if not path.startswith("/"):
         raise ConfigError(
             f"{kind}: {path!r} is not an absolute path",
             "start it with / or build it with host.path(...)",
         )
     return "/" + posixpath.normpath(path).lstrip("/")
+
+
+def check_ownership(id_: str, mode: object, owner: object = None, group: object = None) -> None:
+    """Refuse what chmod and chown would not take, or would take for something else.
+
+    Raises:
+        ConfigError: the mode is not a text of octal digits, or an account is not a text.
+    """
+    if not (mode is None or (isinstance(mode, str) and _MODE.fullmatch(mode))):
+        meant = f"{mode:o}" if type(mode) is int and 0 <= mode <= 0o7777 else "644"
+        raise ConfigError(
+            f"{id_}: the mode {mode!r} is not octal digits in a text", f'write mode="{meant}"'
+        )
+    for name, account in (("owner", owner), ("group", group)):
+        if not (account is None or (isinstance(account, str) and account)):
+            raise ConfigError(
+                f"{id_}: the {name} {account!r} is not a text", "give a name, or a number as text"
+            )
 
 
 def check_title(title: str, kind: str) -> None:

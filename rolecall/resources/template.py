@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from rolecall.resource import Apply, Observed, Preview, Probe, Removal, Resource
 from rolecall.resources.file import File
+from rolecall.resources.paths import check_ownership, check_path
 from rolecall.template import render
 
 
@@ -29,6 +30,10 @@ class Template(Resource):
     mode: str | None = None
     owner: str | None = None
     group: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", check_path(self.path, self.kind))
+        check_ownership(self.id, self.mode, self.owner, self.group)
 
     @cached_property
     def file(self) -> File:

@@ -1,5 +1,7 @@
 """What a resource refuses before any host is touched, and what it says it is."""
 
+from pathlib import Path
+
 import pytest
 
 from rolecall.errors import ConfigError
@@ -13,6 +15,7 @@ from rolecall.resources.file import File
 from rolecall.resources.git import GitCheckout
 from rolecall.resources.package import Package
 from rolecall.resources.symlink import Symlink
+from rolecall.resources.template import Template
 from rolecall.resources.venv import Venv
 
 SHA = "a" * 64
@@ -23,6 +26,15 @@ COMMIT = "b" * 40
     ("make", "words"),
     [
         (lambda: File("a", ""), "not an absolute path"),
+        (lambda: File(Path("/a"), ""), "is not a text"),  # type: ignore[arg-type]
+        (lambda: File("/a", None), "its content is a NoneType"),  # type: ignore[arg-type]
+        (lambda: File("/a", "", mode="u+x"), "'u\\+x' is not octal digits"),
+        (lambda: File("/a", "", mode="888"), "is not octal digits"),
+        (lambda: File("/a", "", mode=0o644), "is not octal digits"),  # type: ignore[arg-type]
+        (lambda: File("/a", "", owner=1000), "the owner 1000 is not a text"),  # type: ignore[arg-type]
+        (lambda: Template("a", Path("b")), "not an absolute path"),
+        (lambda: Template("/a", Path("b"), mode=""), "is not octal digits"),
+        (lambda: Directory("/a", group=""), "the group '' is not a text"),
         (lambda: Directory("~/a"), "not an absolute path"),
         (lambda: Absent("/etc"), "too near the root"),
         (lambda: Absent("//etc"), "too near the root"),
@@ -58,6 +70,12 @@ COMMIT = "b" * 40
 def test_a_wrong_declaration_is_refused_with_the_reason(make, words):
     with pytest.raises(ConfigError, match=words):
         make()
+
+
+def test_a_mode_that_is_a_number_is_refused_with_the_text_that_was_meant():
+    with pytest.raises(ConfigError) as caught:
+        File("/a", "", mode=0o640)  # type: ignore[arg-type]
+    assert caught.value.hint == 'write mode="640"'
 
 
 @pytest.mark.parametrize(
