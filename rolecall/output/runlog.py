@@ -58,7 +58,10 @@ class RunLog:
         """Append the recap and close the file."""
         self._append(as_line(recap.to_dict()))
         if self._file:
-            self._file.close()
+            try:
+                self._file.close()  # which writes once more what a full disk did not take
+            except OSError as error:
+                self._trouble = self._trouble or error
             self._file = None
         if self._trouble:
             print(f"warning: {self.path} is incomplete: {self._trouble.strerror}", file=sys.stderr)

@@ -99,3 +99,14 @@ def test_a_log_that_cannot_be_written_is_said_once_and_stops_nothing(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "is incomplete" in said
+
+
+def test_a_log_on_a_full_disk_is_said_once_and_stops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 2):
+        (tmp_path / RunLog(tmp_path, run_id(number)).path.name).symlink_to("/dev/full")
+        record(tmp_path, number, changed("a:1"))
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert all(line.endswith("is incomplete: No space left on device") for line in said)
