@@ -79,14 +79,16 @@ class File(Resource):
             return Script("\n".join(set_ownership(self.path, self.mode, self.owner, self.group)))
         mode, owner, group = self._kept(observed)
         temporary = beside(self.path)
+        remove = f"rm -f -- {quote(temporary)}"
         commands = [
-            f"rm -f -- {quote(temporary)}",
+            remove,
+            f"trap {quote(remove)} EXIT",  # on a disk that is full, nothing is left of it
             f"(umask 077; {emit(self.data)} >{quote(temporary)})",
             *set_ownership(temporary, mode, owner, group),
         ]
         if observed.get("type") == "symlink":
             commands.append(f"rm -f -- {quote(self.path)}")
-        commands.append(f"mv -f -- {quote(temporary)} {quote(self.path)}")
+        commands += [f"mv -f -- {quote(temporary)} {quote(self.path)}", "trap - EXIT"]
         return Script("\n".join(commands))
 
     def _kept(self, observed: Observed) -> tuple[str, str | None, str | None]:
@@ -100,7 +102,7 @@ class File(Resource):
 
     def removal(self, observed: Observed) -> Removal | None:
         """Remove it, if it was not there before."""
-        return remove_path(self.path, observed, sudo=self.sudo)
+        return remove_path(self.path, beside(self.path), observed, sudo=self.sudo)
 
     def previews(self, observed: Observed) -> tuple[Preview, ...]:
         """The text, when the content differs."""
@@ -117,9 +119,13 @@ class File(Resource):
         return frozenset({self.path})
 
 
-def remove_path(path: str, observed: Observed, *, sudo: bool) -> Removal | None:
-    """The removal of a file or link that ``observed`` says was not there before."""
+def remove_path(path: str, new: str, observed: Observed, *, sudo: bool) -> Removal | None:
+    """The removal of a file or link that ``observed`` says was not there before.
+
+    ``new`` is where it is made before it is renamed: an apply that was killed leaves it there.
+    """
     if observed.get("type") != "absent":
         return None
-    name = quote(path)
-    return Removal(f"[ ! -e {name} ] && [ ! -L {name} ]", f"rm -f -- {name}", sudo)
+    names = [quote(path), quote(new)]
+    gone = " && ".join(f"[ ! -e {name} ] && [ ! -L {name} ]" for name in names)
+    return Removal(gone, f"rm -f -- {' '.join(names)}", sudo)

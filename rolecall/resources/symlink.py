@@ -48,7 +48,7 @@ class Symlink(Resource):
 
     def removal(self, observed: Observed) -> Removal | None:
         """Remove it, if it was not there before."""
-        return remove_path(self.path, observed, sudo=self.sudo)
+        return remove_path(self.path, _beside(self.path), observed, sudo=self.sudo)
 
     def reads(self) -> frozenset[str]:
         """The link itself."""
@@ -65,10 +65,14 @@ def switch_link(path: str, target: str) -> str:
     ``mv`` onto a link to a directory would move into that directory, so ``-T`` is needed; the
     few busybox builds without it fall back to replacing the link.
     """
-    new = quote(f"{path}.rolecall-new")
+    new = quote(_beside(path))
     return (
         f"rm -f -- {new}\n"
         f"ln -s -- {quote(target)} {new}\n"
         f"mv -fT -- {new} {quote(path)} 2>/dev/null || "
         f"{{ rm -f -- {quote(path)} && mv -f -- {new} {quote(path)}; }}"
     )
+
+
+def _beside(path: str) -> str:
+    return f"{path}.rolecall-new"

@@ -5,9 +5,10 @@ import pytest
 
 from rolecall import journal
 from rolecall.destroy import removals
-from rolecall.resource import Removal
+from rolecall.resource import Observed, Removal, Script
 from rolecall.resources.directory import Directory
 from rolecall.resources.file import File
+from rolecall.resources.symlink import Symlink
 from tests.integration.loop.acts import Act, makes
 from tests.support import converge
 
@@ -95,6 +96,29 @@ def test_a_creation_that_was_cut_off_is_removed_too(tmp_path, home, shell):
     entries = journal.read((home / "journal").read_text().splitlines())
     converge([resource for _, resource in removals(entries)], home, shell=shell)
     assert not part.exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_a_killed_write_left_beside_its_place_is_removed_too(tmp_path, home, shell, kind):
+    root = tmp_path / "root"
+    path = f"{root}/it"
+    made = File(path, "x") if kind == "file" else Symlink(path, "x")
+    apply = made.apply(Observed.parse("type=absent"))
+    assert isinstance(apply, Script)
+    before, _, _ = apply.text.partition("\nmv ")
+    killed = Act(
+        "it",
+        "echo done=no",
+        Script(f"{before}\ntrap - EXIT\nkill -9 $$; exit 1"),
+        undo=made.removal(Observed.parse("type=absent")),
+    )
+    run = converge([Directory(str(root)), killed], home, shell=shell)
+    assert run.done["host"].outcome == "unreachable"
+    assert [new for new in root.iterdir() if new.name != "it"]
+    entries = journal.read((home / "journal").read_text().splitlines())
+    undo = [resource for _, resource in removals(entries)]
+    assert "failed" not in converge(undo, home, shell=shell).outcomes.values()
+    assert not root.exists()
 
 
 def test_the_journal_is_readable_to_its_owner_alone(tmp_path, home, shell):
