@@ -282,7 +282,8 @@ class TextDiff(Event):
     Attributes:
         id: the resource's id.
         path: the text's path on the host, or its name.
-        lines: a unified diff without its file headers.
+        lines: a unified diff without its file headers; or one line in brackets that says why
+            none is shown.
     """
 
     event = "diff"

@@ -27,6 +27,7 @@ from rolecall.loop.converge import Closing, Convergence, probe
 from rolecall.loop.plan import Prediction, Step, first_refusal, mask, not_begun, predict
 from rolecall.loop.preview import text_diffs
 from rolecall.loop.scripts import Dialect, Group, Numbered, definitions, dialect, probe_batch
+from rolecall.masks import longest_first
 from rolecall.resource import Observed, Skip, diff
 from rolecall.role import Host
 from rolecall.run import Declare, HostPlan, Options, new_run_id
@@ -159,12 +160,13 @@ class ShellRun:
 
     def _show_texts(self, opened: Opened) -> None:
         assert self._session is not None
+        secrets = longest_first(self._plan.secrets)
         unmet = [
             (step.resource, opened.answers[step.number])
             for step in opened.steps
             if diff(step.resource.desired(), opened.answers[step.number])
         ]
-        for resource_id, path, lines in text_diffs(self._session, unmet):
+        for resource_id, path, lines in text_diffs(self._session, unmet, secrets):
             self._stream.emit(TextDiff(self._name, resource_id, path, lines))
 
     def _report(self, steps: Sequence[Step], predictions: Mapping[int, Prediction]) -> None:

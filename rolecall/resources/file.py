@@ -17,7 +17,7 @@ from rolecall.resources.paths import (
     path_probe,
     set_ownership,
 )
-from rolecall.shell import emit, encode, quote
+from rolecall.shell import decode, emit, encode, quote
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class File(Resource):
         """The text, when the content differs."""
         if self.secret or observed.get("sha256") == self.desired()["sha256"]:
             return ()
-        return (Preview(self.path, self.data.decode("utf-8", "replace")),)
+        return (Preview(self.path, decode(self.data)),)
 
     def reads(self) -> frozenset[str]:
         """The path."""

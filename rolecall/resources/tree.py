@@ -21,7 +21,7 @@ from rolecall.resource import (
     ShellFunction,
 )
 from rolecall.resources.versioned import Versioned
-from rolecall.shell import emit, encode, quote, words
+from rolecall.shell import decode, emit, encode, quote, words
 
 # What Python caches beside a source that it runs is not part of the tree.
 _FUNCTION = ShellFunction(
@@ -126,7 +126,7 @@ class Tree(Versioned):
         return tuple(
             Preview(
                 posixpath.join(self.folder, "current", path),
-                _data(content).decode("utf-8", "replace"),
+                decode(_data(content)),
                 f"{self.title}/{path}",
             )
             for path, content in self.files

@@ -1,11 +1,13 @@
 import itertools
 
 import pytest
+from pydantic import SecretStr
 
 from rolecall.resource import Refuse, Skip
 from rolecall.resources.command import Command
 from rolecall.resources.directory import Directory
 from rolecall.resources.file import File
+from rolecall.settings import Settings
 from tests.integration.loop.acts import Act, exists, makes
 from tests.support import converge, tree_digest
 
@@ -68,6 +70,58 @@ def test_diff_shows_the_lines_that_change(tmp_path, home, shell):
     (shown,) = converge([file], home, check=True, shell=shell, diff=True).diffs
     assert shown.path == file.path
     assert [line for line in shown.lines if line[0] in "+-"] == ["-two", "+2"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        (b"a\nb\n", b"a\r\nb\n", ["-a", "+a^M", " b"]),
+        (b"a\n", b"a", ["-a", "+a", "\\ No newline at end of file"]),
+        (b"a", b"a\nb\n", ["-a", "\\ No newline at end of file", "+a", "+b"]),
+        (b"a\n\n\n", b"a\n", [" a", "-", "-"]),
+        (b"", b"a\n", ["+a"]),
+        (b"\xe9\nb\n", b"\xe9\nc\n", [" \udce9", "-b", "+c"]),
+        (b"a\x0cb\x85\n", b"a\x0cc\x85\n", ["-a\x0cb\udc85", "+a\x0cc\udc85"]),
+    ],
+    ids=["line ends", "end taken", "end given", "blank lines", "new lines", "latin", "controls"],
+)
+def test_diff_shows_whatever_differs(tmp_path, home, shell, before, after, lines):
+    (tmp_path / "a").write_bytes(before)
+    file = File(str(tmp_path / "a"), after)
+    (shown,) = converge([file], home, check=True, shell=shell, diff=True).diffs
+    assert shown.lines[0].startswith("@@ ")
+    assert list(shown.lines[1:]) == lines
+
+
+LONG = b"a line of text\n" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "remark"),
+    [
+        (b"a\n", b"a\0", "(not text: not shown)"),
+        (b"a\0", b"a\n", "(not text: not shown)"),
+        (LONG, LONG + b"one more\n", "(longer than 256 KiB: not shown)"),
+        (LONG, b"short\n", "(longer than 256 KiB: not shown)"),
+    ],
+    ids=["binary", "was binary", "long", "was long"],
+)
+def test_what_a_diff_cannot_show_is_said_in_one_line(tmp_path, home, shell, before, after, remark):
+    (tmp_path / "a").write_bytes(before)
+    file = File(str(tmp_path / "a"), after)
+    (shown,) = converge([file], home, check=True, shell=shell, diff=True).diffs
+    assert shown.lines == (remark,)
+
+
+class Access(Settings):
+    token: SecretStr = SecretStr("the-new-secret")
+
+
+def test_a_diff_does_not_show_the_secret_that_was_there_before(tmp_path, home, shell):
+    (tmp_path / "a").write_text("token=the-old-secret\n")
+    file = File(str(tmp_path / "a"), "token=the-new-secret\n")
+    run = converge([file], home, check=True, shell=shell, diff=True, settings={"a": Access()})
+    assert [shown.lines for shown in run.diffs] == [("(it holds a secret: not shown)",)]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))

@@ -74,27 +74,51 @@ def test_a_disk_too_small_for_a_file_leaves_nothing_half_done(small_disk, home, 
     assert [path.name for path in small_disk.iterdir()] == ["fits"]
 
 
-@is_root
-def test_an_ordinary_user_converges_what_is_theirs(tmp_path, shell):
+@pytest.fixture
+def mine(tmp_path):
+    """A folder of an ordinary user."""
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
         pytest.skip("there is no user nobody")
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for above in [folder, *folder.parents][:4]:
+        above.chmod(above.stat().st_mode | 0o755)
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    return folder
+
+
+@pytest.fixture
+def ordinary_shell(mine, tmp_path, shell):
+    """A shell of the user to whom that folder belongs."""
     if "busybox" in shell:
         pytest.skip("busybox brings no setpriv")
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    for folder in [mine, *mine.parents][:4]:
-        folder.chmod(folder.stat().st_mode | 0o755)
-    os.chown(mine, nobody.pw_uid, nobody.pw_gid)
-    as_nobody = tmp_path / "as-nobody"
-    as_nobody.write_text(
-        f"#!/bin/sh\nexec setpriv --reuid {nobody.pw_uid} --regid {nobody.pw_gid} "
+    owner = mine.stat()
+    wrapper = tmp_path / "as-nobody"
+    wrapper.write_text(
+        f"#!/bin/sh\nexec setpriv --reuid {owner.st_uid} --regid {owner.st_gid} "
         f"--clear-groups env HOME='{mine}' {shell}\n"
     )
-    as_nobody.chmod(0o755)
+    wrapper.chmod(0o755)
+    return str(wrapper)
+
+
+@is_root
+def test_an_ordinary_user_converges_what_is_theirs(mine, ordinary_shell):
     resources = [File(f"{mine}/a", "x"), File("/etc/rolecall-test-forbidden", "x")]
-    run = converge(resources, mine / "home", shell=str(as_nobody))
+    run = converge(resources, mine / "home", shell=ordinary_shell)
     assert list(run.outcomes.values()) == ["changed", "failed"]
     assert "ermission denied" in run.reason(resources[1])
-    assert (mine / "a").stat().st_uid == nobody.pw_uid
+    assert (mine / "a").stat().st_uid == mine.stat().st_uid
+
+
+@is_root
+def test_a_diff_does_not_take_what_only_root_can_read_for_nothing(mine, ordinary_shell):
+    (mine / "a").write_text("x\n")
+    (mine / "a").chmod(0o600)  # and root's
+    run = converge(
+        [File(f"{mine}/a", "y\n")], mine / "home", check=True, diff=True, shell=ordinary_shell
+    )
+    (shown,) = run.diffs
+    assert shown.lines == ("(only root can read what is there: not shown)",)
