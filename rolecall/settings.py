@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, get_args
 
 import yaml
@@ -78,7 +79,11 @@ class Override:
         try:
             return cls(path, read_value(value))
         except yaml.YAMLError as error:
-            raise ConfigError(f"--set {key}: the value is not valid YAML: {value!r}") from error
+            why = f": {error.problem}" if isinstance(error, yaml.MarkedYAMLError) else ""
+            raise ConfigError(
+                f"--set {key}: the value is not valid YAML: {value!r}{why}",
+                _in_quotes(key, "--set"),
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -242,8 +247,24 @@ def _validate(
             f"{where}: there is no setting {name}", nearest(key[-1], _fields(type_, key[:-1]))
         )
     message = first["msg"].removeprefix("Value error, ")
-    given = "" if first["type"] == "value_error" else f", not {first['input']!r}"
+    given = "" if first["type"] == "value_error" else f", not {_shown(first['input'])}"
+    if first["type"] == "string_type":
+        hint = _in_quotes(name, where)
     raise ConfigError(f"{where}: {name}: {message}{given}", hint)
+
+
+def _in_quotes(name: str, where: str) -> str:
+    """How what YAML takes for something else, such as ``007`` or ``yes``, is written as a text."""
+    if where == "--set":
+        return f"in quotes it is a text: --set '{name}=\"…\"'"
+    return f'in quotes it is a text: {name.rpartition(".")[2]}: "…"'
+
+
+def _shown(value: Any) -> str:
+    """A value as YAML has it, where Python says it otherwise."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return value.isoformat() if isinstance(value, date) else repr(value)
 
 
 def _fields(type_: type[BaseModel], at: KeyPath) -> list[str]:

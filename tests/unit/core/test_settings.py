@@ -178,6 +178,27 @@ def test_an_override_that_is_not_yaml_is_refused():
         Override.parse("engine.names=[a")
 
 
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [("@x", "character '@'"), ("2026-02-30", "is no timestamp"), ("!vault x", "Ansible Vault")],
+)
+def test_an_override_that_is_not_yaml_says_why_and_how_it_is_a_text(value, why):
+    with pytest.raises(ConfigError) as caught:
+        Override.parse(f"engine.names={value}")
+    assert why in caught.value.message
+    assert caught.value.hint == "in quotes it is a text: --set 'engine.names=\"…\"'"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("007", "7"), ("yes", "true"), ("2026-01-02", "2026-01-02"), ("", "null"), ("1.10", "1.1")],
+)
+def test_what_yaml_takes_for_something_else_than_text_is_told_with_the_way_out(value, shown):
+    error = refused([], [f"engine.cache.kind={value}"])
+    assert error.message.endswith(f"valid string, not {shown}")
+    assert error.hint == "in quotes it is a text: --set 'engine.cache.kind=\"…\"'"
+
+
 def test_an_override_of_an_unknown_key_names_itself():
     error = refused([], ["engine.bacth=3"])
     assert error.message == "--set: there is no setting engine.bacth"

@@ -37,6 +37,9 @@ def test_an_empty_file_is_an_empty_mapping(tmp_path, text):
         ("a: !vault x\n", ":1:4", "unknown tag !vault"),
         ("a: !env [x]\n", ":1:4", "!env NAME"),
         ("a: 1\n---\nb: 2\n", ":2:1", "another document"),
+        ("a:\n  b: 2026-02-30\n", ":2:6", "'2026-02-30' is no timestamp"),
+        ("a: !!int x\n", ":1:4", "'x' is no int"),
+        ("a: !!timestamp soon\n", ":1:4", "'soon' is no timestamp"),
         ("a: 1\nb: \x07\n", ":2", "U+0007 is not allowed"),
         ("a: &a\n  b: *a\n", "", "contains itself"),
     ],
@@ -47,6 +50,12 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path, text, place, words):
         read_yaml(path)
     assert caught.value.message.startswith(f"{path}{place}: ")
     assert words in caught.value.message
+
+
+def test_a_tab_is_told_with_the_way_out(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(write(tmp_path, "a:\n\tb: 1\n"))
+    assert caught.value.hint == "indent with spaces"
 
 
 def test_a_file_that_is_not_text_or_not_there_is_refused(tmp_path):
