@@ -110,6 +110,8 @@ def _split(text: str, names: Sequence[str], option: str) -> set[str]:
     from rolecall.settings import nearest
 
     tags = {tag.strip() for tag in text.split(",") if tag.strip()}
+    if text and not tags:
+        raise ConfigError(f"{option} {text!r} names no role", f"roles: {', '.join(names)}")
     for tag in sorted(tags - set(names)):
         raise ConfigError(f"{option} {tag}: there is no role {tag}", nearest(tag, names))
     return tags

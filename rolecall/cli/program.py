@@ -18,7 +18,7 @@ from invoke.program import Program
 
 from rolecall import __version__
 from rolecall.cli.helping import About, page
-from rolecall.cli.usage import usage_errors
+from rolecall.cli.usage import check_values, usage_errors
 
 #: The words of a line, the program's own options, and every task; the candidates, as lines.
 Completes = Callable[[Sequence[str], ParserContext, invoke.Collection], Sequence[str]]
@@ -91,6 +91,7 @@ class RolecallProgram(Program):
         by_name = {str(context.name): context for context in contexts}
         with usage_errors(f"./{self.binary}", tokens, by_name, optional):
             self.core.unparsed = name_positionals(tokens, contexts, optional)
+            check_values(self.core.unparsed, by_name)
             super().parse_tasks()
             if self.args.dry.value:  # invoke's own, under which every command "succeeds"
                 raise ParseError("--dry is not supported; --check of a task writes nothing")

@@ -15,6 +15,49 @@ _NO_VALUE = re.compile(r"Flag <Argument: ([\w-]+)(?: \(([^)]*)\))?.*needed value
 _UNKNOWN = re.compile(r"No idea what '(.*)' is!", re.DOTALL)
 
 
+#: Options that choose what is touched: a variable that a script has not set chooses nothing.
+_NEVER_EMPTY = ("--hosts", "--tags")
+
+#: Options whose value may be a list.
+_LISTS = ("--hosts", "--inventory", "--tags", "--skip-tags")
+
+
+class GivenTwiceError(ParseError):
+    """An option that takes one value was given two."""
+
+    def __init__(self, option: str) -> None:
+        super().__init__(f"{option} is given twice")
+        lists = f"several go into one, with commas: {option} A,B"
+        self.hint = lists if option in _LISTS else "give it once"
+
+
+def check_values(tokens: Sequence[str], tasks: Mapping[str, ParserContext]) -> None:
+    """Refuse what invoke takes for something else than was meant.
+
+    Raises:
+        ParseError: an option that takes one value has a second, which invoke would take for the
+            name of another task and run; or a choice of hosts or roles is empty.
+    """
+    context: ParserContext | None = None
+    given: set[str] = set()
+    words = iter(tokens)
+    for word in words:
+        option, equals, value = word.partition("=")
+        if context is None or option not in context.flags:
+            if word in tasks:
+                context, given = tasks[word], set()
+            continue
+        flag = context.flags[option]
+        if not flag.takes_value:
+            continue
+        if not (value if equals else next(words, "")) and option in _NEVER_EMPTY:
+            raise ParseError(f"{option} is empty")
+        if str(flag.name) in given:
+            raise GivenTwiceError(option)
+        if flag.kind is not list:
+            given.add(str(flag.name))
+
+
 @contextmanager
 def usage_errors(
     program: str,
@@ -45,6 +88,8 @@ def _explained(
     positionals: Collection[str],
 ) -> tuple[str, str]:
     """Invoke's message in our words, and what to do; empty where there is nothing better."""
+    if isinstance(error, GivenTwiceError):
+        return str(error), error.hint
     if match := _NO_VALUE.search(str(error)):
         names = [match[1], *(match[2] or "").replace(" ", "").split(",")]
         option = " or ".join(f"--{n}" if len(n) > 1 else f"-{n}" for n in names if n)

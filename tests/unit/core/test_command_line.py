@@ -1,12 +1,12 @@
 import invoke
 import pytest
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, ParseError
 from invoke.parser import Argument, Parser, ParserContext
 
 from rolecall.cli.flags import Flags, choose_roles, from_arguments
 from rolecall.cli.login import Login
 from rolecall.cli.program import name_positionals
-from rolecall.cli.usage import usage_errors
+from rolecall.cli.usage import check_values, usage_errors
 from rolecall.errors import ConfigError
 
 ROLES = ("system", "python", "model", "engine")
@@ -50,6 +50,45 @@ def test_an_optional_positional_is_named_where_it_was_not(given, named):
     assert name_positionals(given.split(), contexts(), optional) == named.split()
 
 
+def tagged():
+    arguments = [
+        Argument(names=("tags",)),
+        Argument(names=("hosts", "H")),
+        Argument(names=("forks",), kind=int),
+        Argument(names=("set",), kind=list),
+    ]
+    return {name: ParserContext(name, args=arguments) for name in ("deploy", "model")}
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "hint"),
+    [
+        ("deploy --tags engine --tags model", "--tags is given twice", "--tags A,B"),
+        ("deploy --tags=engine --tags=model", "--tags is given twice", "--tags A,B"),
+        ("deploy --hosts a -H b", "-H is given twice", "give it once"),
+        ("deploy --forks 1 model --forks 2 --forks 3", "--forks is given twice", "give it once"),
+    ],
+)
+def test_an_option_that_is_given_twice_is_refused_and_its_value_is_never_a_task(given, said, hint):
+    """Invoke would run ``model`` for real, whatever option of ``deploy`` says to write nothing."""
+    with pytest.raises(Exit) as caught, usage_errors("./inv"):
+        check_values(given.split(), tagged())
+    assert caught.value.code == 2
+    assert said in str(caught.value) and hint in str(caught.value)
+
+
+def test_an_option_may_be_given_to_several_tasks_and_a_list_several_times():
+    line = "deploy --forks 1 --set a.b=1 --set a.c=2 model --forks 2"
+    check_values(line.split(), tagged())
+    check_values(["deploy", "--hosts", "model", "--forks", "1"], tagged())
+
+
+@pytest.mark.parametrize("given", [["--hosts", ""], ["--hosts="], ["--tags", ""], ["--tags="]])
+def test_an_empty_choice_of_hosts_or_roles_is_not_taken_for_the_default(given):
+    with pytest.raises(ParseError, match=f"{given[0].rstrip('=')} is empty"):
+        check_values(["deploy", *given], tagged())
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("0", 0), ("5", 5), ("30s", 30), ("10m", 600), ("1h", 3600), ("1.5m", 90), (" 2s ", 2)],
@@ -83,6 +122,11 @@ def test_an_unknown_tag_is_refused_with_the_nearest_role():
         with pytest.raises(ConfigError, match="no role enigne") as caught:
             choose_roles(ROLES, flags)
         assert caught.value.hint == "did you mean engine?"
+
+
+def test_tags_of_nothing_but_commas_are_refused():
+    with pytest.raises(ConfigError, match="--skip-tags ',' names no role"):
+        choose_roles(ROLES, Flags(skip_tags=","))
 
 
 def test_tags_that_leave_nothing_are_refused():
