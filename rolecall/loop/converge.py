@@ -106,10 +106,16 @@ class Convergence:
 
         Raises:
             LockedError: another run holds the host's lock.
-            UnreachableError: the host's shell ended.
+            UnreachableError: the host's shell ended; the step that was being applied is named.
         """
         with self._lock:
-            self._converge()
+            try:
+                self._converge()
+            except UnreachableError as error:
+                if self._applying is None:
+                    raise
+                during = f"{error.message}, while it applied {self._applying.resource.id}"
+                raise UnreachableError(during, error.hint) from error
         for step in self._pending:
             self._done(step, "skipped", reason=f"after {self._stopped_by}")
 

@@ -10,6 +10,7 @@ from rolecall.resource import Apply, Observed, Probe, Refuse, Removal, Resource,
 from rolecall.resources.paths import (
     check_ownership,
     check_path,
+    needs_folder,
     ownership,
     path_probe,
     set_ownership,
@@ -59,7 +60,7 @@ class Directory(Resource):
             )
         commands = set_ownership(self.path, self.mode, self.owner, self.group)
         if observed.get("type") == "absent":
-            commands.insert(0, f"mkdir -- {quote(self.path)}")
+            commands = [needs_folder(self.path), f"mkdir -- {quote(self.path)}", *commands]
         return Script("\n".join(commands))
 
     def removal(self, observed: Observed) -> Removal | None:

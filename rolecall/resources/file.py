@@ -13,6 +13,7 @@ from rolecall.resources.paths import (
     beside,
     check_ownership,
     check_path,
+    needs_folder,
     ownership,
     path_probe,
     set_ownership,
@@ -81,6 +82,7 @@ class File(Resource):
         temporary = beside(self.path)
         remove = f"rm -f -- {quote(temporary)}"
         commands = [
+            *([needs_folder(self.path)] if observed.get("type") == "absent" else []),
             remove,
             f"trap {quote(remove)} EXIT",  # on a disk that is full, nothing is left of it
             f"(umask 077; {emit(self.data)} >{quote(temporary)})",

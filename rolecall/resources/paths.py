@@ -138,6 +138,13 @@ def beside(path: str, suffix: str = "") -> str:
     return posixpath.join(posixpath.dirname(path), f".rolecall-{digest}{suffix}")
 
 
+def needs_folder(path: str) -> str:
+    """A command that ends an apply, and says why, where the folder of ``path`` is not there."""
+    folder = posixpath.dirname(path)
+    said = f"its folder {folder} is not there: declare it in front, as Directory(...)"
+    return f"[ -d {quote(folder)} ] || {{ printf '%s\\n' {quote(said)}; exit 1; }}"
+
+
 def path_probe(path: str, *, digest: bool = False) -> Probe:
     """The probe of one path."""
     return Probe(FILE if digest else PATH, (path,))

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from rolecall.resource import Apply, Observed, Probe, Refuse, Removal, Resource, Script
 from rolecall.resources.file import remove_path
-from rolecall.resources.paths import check_path, path_probe
+from rolecall.resources.paths import check_path, needs_folder, path_probe
 from rolecall.shell import quote
 
 
@@ -44,7 +44,8 @@ class Symlink(Resource):
                 f"{self.path} is there, but it is a {observed.get('type')}",
                 f"move it away, or declare Absent({self.path!r}) in front of this link",
             )
-        return Script(switch_link(self.path, self.target))
+        first = f"{needs_folder(self.path)}\n" if observed.get("type") == "absent" else ""
+        return Script(f"{first}{switch_link(self.path, self.target)}")
 
     def removal(self, observed: Observed) -> Removal | None:
         """Remove it, if it was not there before."""

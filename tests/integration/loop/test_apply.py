@@ -2,8 +2,12 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from rolecall.resource import Script
+from rolecall.resources.directory import Directory
 from rolecall.resources.file import File
+from rolecall.resources.symlink import Symlink
 from tests.integration.loop.acts import Act, exists, makes
 from tests.support import KillableTarget, converge, converge_killed
 
@@ -105,11 +109,21 @@ def test_a_shell_killed_in_the_middle_is_unreachable_and_the_next_run_converges(
     run = converge([first, middle, last], home, shell=shell)
     assert run.done[first.id].outcome == "changed"
     assert run.done["host"].outcome == "unreachable"
-    assert "ended in the middle" in run.done["host"].reason
+    reason = run.done["host"].reason
+    assert "ended in the middle" in reason and reason.endswith(f"while it applied {middle.id}")
     assert run.recap.of("localhost").unreachable == 1
     again = converge([first, middle, last], home, shell=shell)
     assert again.outcomes == {first.id: "ok", middle.id: "changed", last.id: "changed"}
     assert not os.path.lexists(home / "lock")
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "symlink"])
+def test_a_folder_that_nobody_declared_is_named_with_the_way_out(tmp_path, home, shell, kind):
+    path = f"{tmp_path}/it's not/there"
+    made = {"file": File(path, "x"), "directory": Directory(path), "symlink": Symlink(path, "x")}
+    run = converge([made[kind]], home, shell=shell)
+    said = f"its folder {tmp_path}/it's not is not there: declare it in front, as Directory(...)"
+    assert said in run.reason(made[kind])
 
 
 def test_a_file_is_whole_or_not_there_when_the_shell_is_killed(tmp_path, home):
