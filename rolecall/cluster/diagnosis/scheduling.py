@@ -14,7 +14,6 @@ from rolecall.cluster.diagnosis.objects import asked_for, latest, one_line, said
 from rolecall.cluster.diagnosis.trouble import Hope, Trouble
 from rolecall.cluster.objects import Object
 
-_COUNTED = re.compile(r"(\d+) ")
 _LACKS = re.compile(r"Insufficient ([^\s,]+)")
 _TAINT = re.compile(r"untolerated taint(?:\(s\))? ?\{([^}]*)\}")
 _NO_CLAIM = re.compile(r'persistentvolumeclaim "([^"]+)" not found')

@@ -42,14 +42,6 @@ def digests(path: Path, size: int, *, blob: bool) -> Digests:
     return Digests(sha256.hexdigest(), sha1.hexdigest() if sha1 else "")
 
 
-def mismatch(path: Path, file: File) -> str:
-    """What is wrong with ``path`` as a copy of ``file``; empty when nothing is."""
-    size = path.stat().st_size
-    if size != file.size:
-        return f"it has {size} bytes, not {file.size}"
-    return differs(digests(path, size, blob=bool(file.blob)), file)
-
-
 def differs(found: Digests, file: File) -> str:
     """How the digests differ from what is known of ``file``; empty when they do not."""
     if file.sha256 and found.sha256 != file.sha256:
