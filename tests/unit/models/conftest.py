@@ -19,7 +19,7 @@ def program() -> SimpleNamespace:
     others = {name: sys.modules.pop(name) for name in names if name in sys.modules}
     sys.path.insert(0, str(FOLDER))
     try:
-        wanted = ("errors", "listing", "source", "store", "verify", "directory")
+        wanted = ("errors", "listing", "source", "store", "integrity", "directory")
         return SimpleNamespace(**{name: importlib.import_module(name) for name in wanted})
     finally:
         sys.path.remove(str(FOLDER))

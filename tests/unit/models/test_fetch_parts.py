@@ -77,7 +77,7 @@ def test_shards_are_looked_for_beside_their_index(program):
 def test_digests_are_those_of_git_and_sha256sum(program, tmp_path_factory, data):
     path = tmp_path_factory.mktemp("digests") / "file"
     path.write_bytes(data)
-    found = program.verify.digests(path, len(data), blob=True)
+    found = program.integrity.digests(path, len(data), blob=True)
     assert found.sha256 == hashlib.sha256(data).hexdigest()
     assert found.blob == git_blob(data)
 
@@ -93,7 +93,7 @@ def test_the_git_blob_is_gits_own(tmp_path):
 def test_the_tensors_of_a_whole_file_are_named(program, tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(files(shards=1)["model.safetensors"])
-    assert "lm_head.weight" in program.verify.tensors(path)
+    assert "lm_head.weight" in program.integrity.tensors(path)
 
 
 @given(data=st.data())
@@ -104,7 +104,7 @@ def test_a_damaged_header_is_refused_and_nothing_else_happens(program, tmp_path_
     path = tmp_path_factory.mktemp("weights") / "model.safetensors"
     path.write_bytes(noise + whole[:cut] if data.draw(st.booleans()) else whole[:cut])
     with pytest.raises(program.errors.FetchError, match="not a whole safetensors file"):
-        program.verify.tensors(path)
+        program.integrity.tensors(path)
 
 
 def test_patience_begins_anew_when_bytes_have_come(program):
