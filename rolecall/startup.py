@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +24,48 @@ class _Mock:
         from unittest.mock import Mock
 
         return Mock(*args, **kwargs)
+
+
+def whole_streams() -> None:
+    """Where a standard stream was closed (``>&-``), give the program one that leads nowhere.
+
+    Python has None in its place, and the next file to be opened would get its number.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                os.close(number)
+            nowhere = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            setattr(sys, name, os.fdopen(nowhere, "w" if number else "r"))
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether what this machine could not write found no space, or was over a quota."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def run(program: Any) -> None:
+    """Run ``./inv`` or ``./fab``, whose output may find no reader and no space.
+
+    Raises:
+        SystemExit: with the status 141 as of a program whose reader went away, or 1.
+    """
+    try:
+        program.run()
+    except BrokenPipeError:
+        from rolecall.output import pipe_closed
+
+        sys.exit(pipe_closed())
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        from rolecall.output import pipe_closed
+
+        what = error.filename or "what this command writes"
+        print(f"error: {error.strerror} on this machine, for {what}", file=sys.stderr)
+        print("  next: free some, and run the same command again", file=sys.stderr)
+        pipe_closed()
+        sys.exit(1)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from invoke.exceptions import Exit
 from rolecall import __version__
 from rolecall.cli.program import RolecallProgram, RolecallTask
 from rolecall.errors import ConfigError, RolecallError
+from rolecall.startup import run, whole_streams
 
 
 class VerifiedCall(ConnectionCall):  # type: ignore[misc]
@@ -120,4 +121,5 @@ program = FabProgram(
 )
 
 if __name__ == "__main__":
-    program.run()
+    whole_streams()
+    run(program)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rolecall.cli.flags import Flags, choose_roles
 from rolecall.errors import ConfigError, RolecallError, UnreachableError
+from rolecall.startup import is_disk_full
 
 if TYPE_CHECKING:
     from rolecall.cluster.run import Opened as OpenedCluster
@@ -437,7 +438,11 @@ class _Afterwards:
 
 @contextmanager
 def reported(state: Path, *, json: bool = False) -> Iterator[None]:
-    """Turn errors into what the user reads, and into the exit status."""
+    """Turn errors into what the user reads, and into the exit status.
+
+    Raises:
+        OSError: the disk is full; where the program ends, that is told (``startup.run``).
+    """
     from invoke.exceptions import Exit
 
     try:
@@ -457,6 +462,8 @@ def reported(state: Path, *, json: bool = False) -> Iterator[None]:
     except Exit:
         raise
     except Exception as error:
+        if is_disk_full(error):
+            raise
         from rolecall.output.errors import log_traceback
 
         log_traceback(error, state / "logs", json=json)
