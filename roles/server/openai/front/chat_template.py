@@ -23,6 +23,18 @@ if TYPE_CHECKING:
     from jinja2.parser import Parser
 
 
+#: What goes wrong in a template for what it is given.
+_TEMPLATES_OWN = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
 class ConversationError(ValueError):
     """The template cannot hold this conversation, or is no template."""
 
@@ -48,8 +60,10 @@ class Template:
             inside = named.get("default", "")
         return cls(template or str(inside), tokens)
 
-    def render(self, messages: Sequence[Mapping[str, Any]], **further: Any) -> str:
-        """The text that asks the model for its next message.
+    def render(
+        self, messages: Sequence[Mapping[str, Any]], further: Mapping[str, Any] | None = None
+    ) -> str:
+        """The text that asks the model for its next message; ``further`` are variables.
 
         Raises:
             ConversationError: with the template's own words, where it has some.
@@ -60,10 +74,11 @@ class Template:
         environment.filters["tojson"] = _tojson
         environment.globals |= {"raise_exception": _raise, "strftime_now": _now}
         usual = {"tools": None, "documents": None, "add_generation_prompt": True}
+        given = {**usual, **self.tokens, **(further or {}), "messages": messages}
         try:
             template = environment.from_string(self.text)
-            return template.render({**usual, **self.tokens, **further, "messages": messages})
-        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            return template.render(given)
+        except _TEMPLATES_OWN as error:
             raise ConversationError(str(error)) from error
 
 

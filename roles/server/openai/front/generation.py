@@ -72,6 +72,12 @@ def job(
     ends = vocabulary.end_ids
     if asked.ignore_eos and not model.takes_tokens:
         raise invalid("ignore_eos: the model cannot be told", "ignore_eos", "unsupported_parameter")
+    if asked.min_tokens > max_tokens:
+        raise invalid(
+            f"min_tokens is {asked.min_tokens}, and the answer may have {max_tokens} tokens",
+            "min_tokens",
+            "invalid_value",
+        )
     if unknown := model.unknown(options):
         raise invalid(
             f"{unknown[0]}: the model cannot be told", unknown[0], "unsupported_parameter"

@@ -55,6 +55,9 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 TokenId = Annotated[int, Field(ge=0)]
 
+#: The largest number that Triton is told where it has 32 bits for it.
+_INT32 = 2**31 - 1
+
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
 
@@ -76,7 +79,7 @@ class Asked(BaseModel):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     top_p: Probability = 1.0
-    top_k: Annotated[int, Field(ge=-1)] = 0
+    top_k: Annotated[int, Field(ge=-1, le=_INT32)] = 0
     seed: int | None = None
     n: Annotated[int, Field(ge=1, le=128)] = 1
     stop: tuple[str, ...] = ()
@@ -84,8 +87,8 @@ class Asked(BaseModel):
     stream_options: StreamOptions | None = None
     presence_penalty: Penalty = 0.0
     frequency_penalty: Penalty = 0.0
-    repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
-    min_tokens: Annotated[int, Field(ge=0)] = 0
+    repetition_penalty: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    min_tokens: Annotated[int, Field(ge=0, le=_INT32)] = 0
     ignore_eos: bool = False
 
     @model_validator(mode="before")
@@ -162,12 +165,12 @@ class Message(BaseModel):
             given.pop(reply_only, None)
         content = given.get("content")
         if isinstance(content, list):
-            kinds = {part.get("type") for part in content if isinstance(part, dict)} - {"text"}
+            kinds = {str(part.get("type")) for part in content if isinstance(part, dict)} - {"text"}
             if kinds:
                 raise PydanticCustomError(
                     "refused:messages",
                     "content can only be text, not {kind}",
-                    {"kind": str(kinds.pop())},
+                    {"kind": min(kinds)},
                 )
             given["content"] = tuple(content)
         return given
@@ -195,6 +198,12 @@ class ChatRequest(Asked):
             )
         if isinstance(given.get("messages"), list):
             given["messages"] = tuple(given["messages"])
+        further = given.get("chat_template_kwargs")
+        if isinstance(further, dict) and "messages" in further:
+            raise PydanticCustomError(
+                "wrong:chat_template_kwargs",
+                "chat_template_kwargs: messages have a parameter of their own",
+            )
         return given
 
 
@@ -216,6 +225,15 @@ class CompletionRequest(Asked):
                 tuple(item) if isinstance(item, list) else item for item in items
             )
         return given
+
+
+#: What pydantic calls by names of Python.
+_IN_JSON = {
+    "tuple_type": "Input should be an array",
+    "dict_type": "Input should be an object",
+    "model_type": "Input should be an object",
+    "too_short": "Input should have at least one item",
+}
 
 
 def parse(kind: type[R], said: Any) -> R:
@@ -263,7 +281,8 @@ def _wrong(error: ValidationError) -> ApiError:
         )
     if not place:
         return invalid(first["msg"])
-    return invalid(f"Invalid value for '{place}': {first['msg']}", place, "invalid_value")
+    said = _IN_JSON.get(kind, first["msg"])
+    return invalid(f"Invalid value for '{place}': {said}", place, "invalid_value")
 
 
 def _place(location: Sequence[str | int]) -> str:

@@ -156,7 +156,8 @@ async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[dict[str, 
 def refused(status: int, text: str) -> ApiError:
     """What Triton's error means for the client."""
     with suppress(ValueError, AttributeError):
-        text = json.loads(text).get("error", text)
+        # A stream that is refused at once is one event with another status.
+        text = json.loads(text.removeprefix("data:")).get("error", text)
     if _FULL.search(text):
         return busy(f"too many requests wait already: {text}")
     if _TOO_LONG.search(text):

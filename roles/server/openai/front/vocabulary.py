@@ -63,7 +63,9 @@ class Vocabulary:
 
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Token ids; ``special`` puts those around it that the tokenizer has for a text."""
-        return list(self.tokenizer.encode(text, add_special_tokens=special).ids)
+        # A batch lets other threads run meanwhile, and does not count where each token stands.
+        (found,) = self.tokenizer.encode_batch_fast([text], add_special_tokens=special)
+        return list(found.ids)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Their text, without special tokens."""

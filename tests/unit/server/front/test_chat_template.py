@@ -29,7 +29,7 @@ LLAMA_2 = """\
 
 def rendered(template: str, messages: Any = QUESTION, **further: Any) -> str:
     tokens = {"bos_token": "<s>", "eos_token": "</s>"}
-    return Template(template, tokens).render(messages, **further)
+    return Template(template, tokens).render(messages, further)
 
 
 def test_special_tokens_and_earlier_messages_stand_in_the_text() -> None:

@@ -37,6 +37,8 @@ def test_each_error_of_triton_has_a_status_and_a_code(
     assert (error.status, error.code) == expected
     assert text in error.message
     assert refused(status, text).status == error.status
+    of_a_stream = refused(status, f"data: {json.dumps({'error': text})}\n\n")
+    assert (of_a_stream.status, of_a_stream.message) == (error.status, error.message)
 
 
 @pytest.mark.parametrize(
