@@ -28,6 +28,12 @@ _COMPARED: tuple[tuple[str, Callable[[Figures], float | None], bool], ...] = (
 #: Up to this ratio, either way, nothing is said of better or worse: runs differ by chance.
 _CHANCE = 1.05
 
+#: The settings by which a model is another one.
+_MODEL = ("model.source", "model.sha256", "model.file")
+
+#: Differences of settings that are listed, and characters of a value.
+_TOLD, _LONGEST = 12, 60
+
 #: Levels side by side; more stand below.
 _COLUMNS = 4
 
@@ -44,10 +50,57 @@ def compare(before: Result, after: Result) -> Iterator[str]:
             f"{before.unit}"
         )
     yield f"against {before.id}, as ratios (now : then)"
+    yield from differences(before, after)
     earlier = {level.title: level for level in before.levels}
     both = [level for level in after.levels if level.title in earlier]
+    if not both:
+        yield "no level was measured then and now"
+    for level in both:
+        yield from _lengths(earlier[level.title], level)
     for begin in range(0, len(both), _COLUMNS):
         yield from _side_by_side(earlier, both[begin : begin + _COLUMNS])
+
+
+def differences(before: Result, after: Result) -> Iterator[str]:
+    """What is not the same about what was measured: what the ratios may be due to.
+
+    Another model comes first, since its tokens are others.
+    """
+    was, now = _told(before), _told(after)
+    both = [name for name in now if name in was]
+    changed = [name for name in both if was[name] != now[name]]
+    changed.sort(key=lambda name: name not in _MODEL)
+    if any(name in _MODEL for name in changed):
+        yield "  another model: its tokens are others, and so are all times for each token"
+    for name in changed[:_TOLD]:
+        yield f"  {name} is {_short(now[name])}, and was {_short(was[name])}"
+    if len(changed) > _TOLD:
+        yield f"  and {len(changed) - _TOLD} more settings, which the two files have"
+
+
+def _told(result: Result) -> dict[str, str]:
+    """What a result says of host, versions and settings; ports lead to it and change nothing."""
+    settings = {
+        f"{role}.{name}": value
+        for role, values in result.settings.items()
+        for name, value in values.items()
+        if not name.endswith("_port")
+    }
+    return {"host": result.host, **result.about, **settings}
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 3]}..."
+
+
+def _lengths(then: Figures, now: Figures) -> Iterator[str]:
+    """Where answers, or prompts, were not as long as they were: a server may stop earlier."""
+    for what, was, told in (
+        ("prompts", then.input_tokens, now.input_tokens),
+        ("answers", then.output_tokens, now.output_tokens),
+    ):
+        if was and told and not 1 / _CHANCE <= told / was <= _CHANCE:
+            yield f"  {now.title}: {what} had {told:.0f} on average, and {was:.0f} then"
 
 
 def _side_by_side(earlier: Mapping[str, Figures], shared: Sequence[Figures]) -> Iterator[str]:

@@ -20,9 +20,14 @@ _NEEDS = (3, 11)
 
 
 def check(target: str) -> None:
-    """Raises ``ConfigError`` where the name is not that of a picture."""
-    if target and Path(target).suffix not in (".svg", ".png"):
+    """Raises ``ConfigError`` where the name is not that of a picture, or has no folder."""
+    if not target:
+        return
+    path = Path(target).expanduser()
+    if path.suffix not in (".svg", ".png"):
         raise ConfigError(f"--plot {target!r} ends neither in .svg nor in .png")
+    if not path.parent.is_dir():
+        raise ConfigError(f"--plot {target!r}: there is no folder {path.parent}", "make it first")
 
 
 def plot(state: Path, results: Sequence[Path], target: str) -> str:

@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from rolecall.errors import ConfigError
 
+#: The most clients, or requests a second: each takes a connection, and a part of one core.
+MOST = 10_000
+
 Api = Literal["triton", "openai"]
 
 
@@ -78,7 +81,7 @@ def levels(concurrency: str, rate: str) -> tuple[Level, ...]:
     """The levels that options name: ``1,4,16`` clients, or requests a second.
 
     Raises:
-        ConfigError: one is not a number above 0.
+        ConfigError: one is not a number above 0, or more than can be asked.
     """
     if rate:
         return tuple(Level(rate=value) for value in _numbers("rate", rate))
@@ -98,6 +101,11 @@ def _numbers(option: str, text: str) -> Iterator[float]:
         if not 0 < value < float("inf"):
             raise ConfigError(
                 f"--{option} {text!r}: {part!r} is not a number above 0", f"such as --{option} 1,4"
+            )
+        if value > MOST:
+            raise ConfigError(
+                f"--{option} {text!r}: {part} is more than {MOST}",
+                "that is more than one machine can ask; run tests from several",
             )
         yield value
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall.errors import ConfigError
-from roles.bench import counters
+from roles.bench import counters, plot
 from roles.bench.compare import check, compare
 from roles.bench.prompts import WORDS, Words, prompt
 from roles.bench.results import MEANING, Result, find, keep
@@ -84,7 +84,16 @@ def test_arrivals_are_a_poisson_process_and_the_same_for_the_same_seed():
 
 @pytest.mark.parametrize(
     ("concurrency", "rate"),
-    [("0", ""), ("x", ""), ("1.5", ""), ("", ""), ("1", "-2"), ("1", "nan")],
+    [
+        ("0", ""),
+        ("x", ""),
+        ("1.5", ""),
+        ("", ""),
+        ("1", "-2"),
+        ("1", "nan"),
+        ("1e9", ""),
+        ("1", "1e9"),
+    ],
 )
 def test_a_level_that_is_none_is_refused(concurrency, rate):
     with pytest.raises(ConfigError):
@@ -202,6 +211,54 @@ def test_a_comparison_gives_ratios_and_says_which_way_is_better():
     assert "0.50 worse" in slower and "2.00 worse" in slower
     same = "\n".join(compare(result(), result(speed=1.02)))
     assert "better" not in same and "worse" not in same
+
+
+def test_a_comparison_names_another_model_before_all_else_that_differs():
+    def served(source, batch):
+        settings = {"engine": {"max_batch_size": batch}, "model": {"source": source}}
+        return dataclasses.replace(result(), about={"triton": batch}, settings=settings)
+
+    shown = list(compare(served("hf://a/b", "64"), served("hf://a/c", "16")))
+    assert shown[1:5] == [
+        "  another model: its tokens are others, and so are all times for each token",
+        "  model.source is hf://a/c, and was hf://a/b",
+        "  triton is 16, and was 64",
+        "  engine.max_batch_size is 16, and was 64",
+    ]
+    same = list(compare(served("hf://a/b", "64"), served("hf://a/b", "64")))
+    assert not any(line.startswith("  ") and " is " in line for line in same)
+
+
+def test_a_comparison_of_many_settings_stays_on_a_screen():
+    def served(value):
+        return dataclasses.replace(
+            result(), settings={"repo": {f"one{number}": value for number in range(40)}}
+        )
+
+    shown = list(compare(served("a" * 500), served("b" * 500)))
+    assert len(shown) < 24 and max(map(len, shown)) < 160
+    assert "  and 28 more settings, which the two files have" in shown
+
+
+def test_a_comparison_says_where_answers_were_not_as_long():
+    def answered(tokens):
+        one = dataclasses.replace(result().levels[0], output_tokens=tokens)
+        return dataclasses.replace(result(), levels=(one,))
+
+    shown = "\n".join(compare(answered(12.0), answered(4.0)))
+    assert "4 at a time: answers had 4 on average, and 12 then" in shown
+    assert "answers" not in "\n".join(compare(answered(12.0), answered(12.1)))
+
+
+def test_a_comparison_without_a_level_in_common_says_so():
+    stopped = dataclasses.replace(result(), levels=())
+    assert list(compare(stopped, result()))[-1] == "no level was measured then and now"
+
+
+def test_a_picture_that_has_no_folder_is_refused_before_anything_is_measured(tmp_path):
+    with pytest.raises(ConfigError, match="there is no folder"):
+        plot.check(str(tmp_path / "none" / "x.svg"))
+    plot.check(str(tmp_path / "x.svg"))
 
 
 def test_another_workload_is_not_compared_and_what_differs_is_said():
