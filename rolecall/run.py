@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -150,8 +149,13 @@ def thorough(what: Declare) -> Declare:
 
 
 def new_run_id() -> str:
-    """A name for a run that sorts by time: ``20261122-131203-4f2a``."""
-    return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+    """A name for a run that sorts by time: ``20261122-131203-4f2a``.
+
+    The last four digits are the part of the second, in steps of 15 µs: two runs that begin within
+    one have names in their order, and runs of several people hardly ever the same.
+    """
+    seconds, part = divmod(time.time_ns(), 10**9)
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(seconds))}-{(part << 16) // 10**9:04x}"
 
 
 def settings_known(plans: Sequence[HostPlan]) -> list[SettingsKnown]:

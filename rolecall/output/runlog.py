@@ -123,8 +123,12 @@ class LastChange:
 
 
 def runs(folder: Path) -> list[PastRun]:
-    """The runs that are still on record, the newest first."""
-    return [run for path in _files(folder) if (run := _past_run(path))]
+    """The runs that are still on record, the newest first.
+
+    Their names are local time, which an hour of every autumn has twice.
+    """
+    found = [run for path in _files(folder) if (run := _past_run(path))]
+    return sorted(found, key=lambda run: run.started, reverse=True)
 
 
 def last_change(folder: Path, host: str, resource_id: str) -> LastChange | None:

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import time
 from pathlib import Path
 
 import pytest
 
 from rolecall.events import Event, ResourceDone
 from rolecall.output.runlog import RunLog, last_change, runs
+from rolecall.run import new_run_id
 from tests.unit.output.support import HOST, MODE, changed, feed, ok, run_of, started
 
 
@@ -60,6 +63,23 @@ def test_runs_are_read_back_the_newest_first(tmp_path: Path) -> None:
     )
     assert oldest.recap is not None
     assert oldest.recap[HOST]["changed"] == 1
+
+
+def test_runs_of_one_second_are_in_the_order_in_which_they_began() -> None:
+    ids = []
+    for _ in range(20):
+        ids.append(new_run_id())
+        time.sleep(0.001)
+    assert ids == sorted(ids)
+    assert len({one[:15] for one in ids}) <= 2, "they began within a second"
+
+
+def test_runs_of_the_hour_that_autumn_has_twice_are_in_their_order(tmp_path: Path) -> None:
+    for name, at in (("20261025-025900-aaaa", "00:59"), ("20261025-020100-aaaa", "01:01")):
+        path = record(tmp_path, 1)
+        text = re.sub(r'"at": "[^"]*"', f'"at": "2026-10-25T{at}:00+00:00"', path.read_text())
+        path.rename(tmp_path / f"{name}.jsonl").write_text(text)
+    assert [run.path.stem[9:13] for run in runs(tmp_path)] == ["0201", "0259"]
 
 
 def test_a_log_cut_by_a_crash_is_readable(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_runs_are_listed_with_how_they_ended(tmp_path: Path) -> None:
     record(tmp_path, 2, end=RunDone("", "stopped", 0.4, "the role repo is wrong\nmore", ""))
     record(tmp_path, 3, end=RunDone("", "interrupted", 0.4))
     path = write(
-        tmp_path / f"{run_id(4)}.jsonl", [started("a", number=4), *opened("a")], recap=False
+        tmp_path / f"{run_id(4)}.jsonl", [240.0, started("a", number=4), *opened("a")], recap=False
     )
     assert path.exists()
     found = runs(tmp_path)
