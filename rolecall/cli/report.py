@@ -43,7 +43,8 @@ def _report_task(project: Project) -> RolecallTask:
         """Write an HTML page about a run: what happened, when, and why."""
         with reported(project.state):
             path = write_report(project, run, out)
-            print(path)
+            if path.is_file():
+                print(path)
             if open:
                 _show(path)
 
@@ -87,14 +88,19 @@ def write_report(project: Project, wanted: str, out: str) -> Path:
     path = Path(out).expanduser() if out else project.state / "reports" / f"{run.path.stem}.html"
     if path.is_dir():
         path = path / f"{run.path.stem}.html"
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    real = path.resolve()  # what a link leads to; the link stays one
+    beside = real.with_name(f".{real.name}.{os.getpid()}")
     try:
+        if path.exists() and not path.is_file():
+            # A pipe, a terminal, /dev/null: nothing may take its place.
+            path.write_text(text, encoding="utf-8")
+            return path
         if not out:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         with os.fdopen(os.open(beside, flags, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
-        os.replace(beside, path)
+        os.replace(beside, real)
     except OSError as error:
         with suppress(OSError):
             beside.unlink()

@@ -169,6 +169,14 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _past_run(path: Path) -> PastRun | None:
+    """What a log tells; None where it is none, or damaged in a way that no crash leaves behind."""
+    try:
+        return _told_by(path)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _told_by(path: Path) -> PastRun | None:
     run: PastRun | None = None
     for event in _events(path, ('"event": "run"', '"event": "run_done"', '"event": "recap"')):
         if event["event"] == "run":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,25 @@ def test_it_is_shown_in_the_users_browser(project: Path, tmp_path: Path, works: 
     assert (tmp_path / "shown").read_text().strip() == page.as_uri()
     assert done.returncode == (0 if works else 1)
     assert ("no browser can be started here" in done.stderr) is not works
+
+
+def test_what_is_no_file_is_written_to_and_a_link_stays_one(
+    project: Path, ran: Ran, tmp_path: Path
+) -> None:
+    """As root, a file in the place of /dev/null would be the end of the machine."""
+    pipe, link, real = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "real.html"
+    os.mkfifo(pipe)
+    with subprocess.Popen(
+        ["timeout", "60", "cat", str(pipe)], stdout=subprocess.PIPE, text=True
+    ) as reader:
+        done = inv(project, "report", "--out", str(pipe))
+        assert reader.stdout and reader.stdout.read().startswith("<!doctype html>")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert pipe.is_fifo()
+    real.touch()
+    link.symlink_to(real)
+    assert inv(project, "report", "--out", str(link)).returncode == 0
+    assert link.is_symlink() and real.read_text().startswith("<!doctype html>")
 
 
 def test_runs_are_listed_the_newest_first(project: Path, ran: Ran) -> None:

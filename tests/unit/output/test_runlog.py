@@ -91,6 +91,21 @@ def test_a_log_cut_by_a_crash_is_readable(tmp_path: Path) -> None:
     assert last_change(tmp_path, HOST, "a:1") is not None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "[]",
+        '{"event": "run"}',
+        '{"event": "run", "at": "x", "run": "", "task": "", "hosts": 1}',
+    ],
+)
+def test_a_log_that_is_damaged_hides_no_other(tmp_path: Path, line: str) -> None:
+    record(tmp_path, 1)
+    (tmp_path / f"{run_id(2)}.jsonl").write_text(f"{line}\n")
+    assert [run.path.stem for run in runs(tmp_path)] == [run_id(1)]
+
+
 def test_the_last_change_of_a_resource_is_found(tmp_path: Path) -> None:
     record(tmp_path, 1, changed('file:/a "b" ü'))
     record(tmp_path, 2, changed('file:/a "b" ü'), changed("file:/other"))
