@@ -22,7 +22,7 @@ from rolecall.targets import Target
 from rolecall.verify.checks import AsDeclared
 from rolecall.verify.chosen import Chosen, Machine
 from rolecall.verify.cluster import ClusterView
-from rolecall.verify.told import explained, is_explained
+from rolecall.verify.told import explained, is_explained, unreadable
 
 if TYPE_CHECKING:
     import httpx
@@ -73,6 +73,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         path = Path(metafunc.module.__file__ or "")
         names = _meant(metafunc.config.stash[CHOSEN], path, on_cluster="cluster" in wanted)
         metafunc.parametrize("machine_name", names, ids=names, scope="session")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> pytest.CollectReport | None:
+    """A file of checks that cannot be read is told with its line, unless --tb asks for more."""
+    if not isinstance(collector, pytest.Module) or collector.config.getoption("tbstyle") != "auto":
+        return None
+    try:
+        collector.obj  # noqa: B018 - this imports the file, and is remembered
+    except (KeyboardInterrupt, pytest.exit.Exception):
+        raise
+    except pytest.skip.Exception as reason:
+        why = (str(collector.path), 1, str(reason))
+        return pytest.CollectReport(collector.nodeid, "skipped", why, [])
+    except BaseException as error:  # SystemExit: a script, which would end pytest
+        text = unreadable(error.__cause__ or error, collector)
+        return pytest.CollectReport(collector.nodeid, "failed", text, [])
+    return None
 
 
 def _meant(chosen: Chosen, path: Path, *, on_cluster: bool) -> list[str]:

@@ -66,6 +66,8 @@ def _arguments(chosen: Chosen, flags: Flags, junit: str) -> list[str]:
         "rolecall.verify.plugin",
         "--no-header",
         "-rfE",
+        # A file that cannot be read is an error of its own, and hides no other check.
+        "--continue-on-collection-errors",
     ]
     if junit:
         arguments.append(f"--junitxml={junit}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -38,6 +39,25 @@ def explained(error: BaseException, item: pytest.Item) -> str:
         lines = [error.message, *([f"next: {error.hint}"] if error.hint else [])]
         return "\n".join([*lines, f"({where})"])
     return f"{_message(error)}\n({where})"
+
+
+def unreadable(error: BaseException, module: pytest.Module) -> str:
+    """Why a file of checks cannot be imported, and at which of its lines."""
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    name = module.path.relative_to(module.config.rootpath)
+    return (
+        f"this file of checks cannot be read: {type(error).__name__}: {said}\n"
+        f"next: put it right, or move it away; docs/verify.md has the rules\n"
+        f"({name}:{_line(error, str(module.path))})"
+    )
+
+
+def _line(error: BaseException, path: str) -> int:
+    """The line of the file at which it went wrong."""
+    if isinstance(error, SyntaxError) and error.filename == path:
+        return error.lineno or 1
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((one.lineno or 1 for one in reversed(frames) if one.filename == path), 1)
 
 
 def _message(error: BaseException) -> str:

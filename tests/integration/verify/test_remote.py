@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -202,6 +203,30 @@ def test_options_of_pytest_pass_through(site: Site) -> None:
     assert "1 failed" in done.stdout and "stopping after 1 failures" in done.stdout
     done = verify(site, "gpu-1", "--pytest", "--collect-only -q")
     assert "test_all_is_as_declared[gpu-1]" in done.stdout
+
+
+@pytest.mark.parametrize("hosts", ["gpu-1", "gpu"])
+def test_a_file_of_checks_that_cannot_be_read_is_told_with_its_line_and_hides_no_other(
+    site: Site, hosts: str
+) -> None:
+    broken = {
+        "syntax": ("\n\ndef test_it(host:\n", "SyntaxError", 3),
+        "missing": ("\nimport no_such_module\n", "No module named 'no_such_module'", 2),
+        "script": ("import sys\n\n\nsys.exit(0)\n", "SystemExit", 4),
+    }
+    well = verify(site, hosts)
+    for name, (text, _, _) in broken.items():
+        (site.root / "verify" / f"test_{name}.py").write_text(text)
+    skipping = 'import pytest\n\npytest.skip("not here", allow_module_level=True)\n'
+    (site.root / "verify" / "test_skipping.py").write_text(skipping)
+    done = verify(site, hosts, "--pytest", "-rs", status=1)
+    for name, (_, said, line) in broken.items():
+        assert said in done.stdout
+        assert f"(verify/test_{name}.py:{line})" in done.stdout
+    assert "/site-packages/" not in done.stdout + done.stderr, "one screen, no traceback"
+    assert "SKIPPED" in done.stdout and "not here" in done.stdout
+    passed = re.search(r"\d+ passed", well.stdout)
+    assert passed and passed[0] in done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
