@@ -89,14 +89,17 @@ def _take(
         found = api.read([ref])[0]
         by = holder(found)
         if not by:
+            lease = found if found and not isinstance(found, tuple) else None
+            text = f"lease {int(time.time())} {run_id} {signature()}"
             try:
-                lease = found if found and not isinstance(found, tuple) else None
-                text = f"lease {int(time.time())} {run_id} {signature()}"
                 return api.replace(_held(lease, text)) if lease else api.create(_new(ref, text))
             except RolecallError:
-                by = holder(api.read([ref])[0])
-                if not by:
+                now = api.read([ref])[0]
+                by = holder(now)
+                if not by or now is None or isinstance(now, tuple):
                     raise
+                if by == text:  # the answer was lost, not the lock
+                    return now
         error = locked_error(name, by)
         if time.monotonic() >= deadline:
             raise error

@@ -190,6 +190,8 @@ class ClusterRun:
             ),
         ):
             lock.end()
+            # Another run may have had the lock since the answers came.
+            self._ask(opened.steps, opened.answers)
             self._converge(opened.steps, opened.answers)
 
     def interrupt(self) -> None:

@@ -14,7 +14,10 @@ from typing import ClassVar
 
 import pytest
 
+from rolecall.cluster.api import Api
 from rolecall.cluster.lease import lock_ref
+from rolecall.cluster.objects import Object
+from rolecall.errors import UnreachableError
 from rolecall.resource import Apply, Call, Observed
 from rolecall.resources.cluster_object import ClusterObject
 from rolecall.targets import Target
@@ -76,6 +79,48 @@ def test_a_second_run_says_who_holds_it_or_waits(place: Place, tmp_path: Path) -
     threading.Timer(1, first.go_on.set).start()
     assert second.run(other, lock_wait=30).outcomes[other.id] == "changed"
     thread.join()
+    assert lease(place) == ""
+
+
+def test_a_run_that_waited_goes_by_what_the_other_has_left(place: Place, tmp_path: Path) -> None:
+    mine = ClusterObject(place.config("mine"))
+    place.run(mine)
+    theirs = place.config("mine", a="theirs")
+    first = Slow(theirs, begun=threading.Event(), go_on=threading.Event())
+    thread = threading.Thread(target=place.run, args=(first,))
+    thread.start()
+    assert first.begun.wait(30)
+    second = Place(place.cluster, place.namespace, tmp_path / "second")
+    threading.Timer(1, first.go_on.set).start()
+    # When it first looks, one is as it wants it: the other run has not written yet.
+    said = second.run(mine, ClusterObject(place.config("two")), lock_wait=30)
+    thread.join()
+    assert said.outcomes[mine.id] == "changed"
+    assert place.get("configmap/mine")["data"] == {"a": "1"}
+    # What the other has done in the meantime is not done again.
+    again = Slow(theirs, begun=threading.Event(), go_on=threading.Event())
+    thread = threading.Thread(target=place.run, args=(again,))
+    thread.start()
+    assert again.begun.wait(30)
+    threading.Timer(1, again.go_on.set).start()
+    assert second.run(ClusterObject(theirs), lock_wait=30).outcomes[mine.id] == "ok"
+    thread.join()
+
+
+def test_a_lock_whose_answer_was_lost_is_had_all_the_same(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Api.create
+
+    def lost(api: Api, manifest: Object) -> Object:
+        made = create(api, manifest)
+        if made["kind"] == "Lease":
+            raise UnreachableError("the connection ended before the answer")
+        return made
+
+    monkeypatch.setattr(Api, "create", lost)
+    wanted = ClusterObject(place.config())
+    assert place.run(wanted).outcomes[wanted.id] == "changed"
     assert lease(place) == ""
 
 
