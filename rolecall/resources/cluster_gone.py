@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from rolecall.cluster.ending import until_gone
 from rolecall.cluster.objects import Found, Ref
 from rolecall.cluster.resource import ClusterResource, Look
 from rolecall.cluster.target import ClusterTarget, cluster_of
-from rolecall.errors import RolecallError
 from rolecall.resource import Apply, Call, Observed
 from rolecall.resources.cluster_object import WORKLOADS
 from rolecall.targets import Target
 
 if TYPE_CHECKING:
     from rolecall.cluster.api import Right
-
-#: Seconds that pods are given to end, and objects to go with them.
-PATIENCE = 180.0
 
 
 @dataclass(frozen=True)
@@ -79,15 +75,7 @@ def delete(cluster: ClusterTarget, ref: Ref) -> None:
     """Delete an object with all that belongs to it, and wait until it has gone.
 
     Raises:
-        RolecallError: it was still there after :data:`PATIENCE`.
+        RolecallError: it was still there three minutes later.
     """
     cluster.api.delete(ref, foreground=ref.kind in WORKLOADS)
-    deadline = time.monotonic() + PATIENCE
-    while cluster.api.read([ref])[0] and not cluster.interrupted:
-        if time.monotonic() > deadline:
-            raise RolecallError(
-                f"{ref} is still there {PATIENCE:.0f} s after it was deleted",
-                f"kubectl get {ref} -o yaml shows its finalizers: who has to let go of it",
-            )
-        cluster.tell(f"waiting for the end of {ref}", 0, 0)
-        time.sleep(0.3)
+    until_gone(cluster, ref)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from rolecall.cluster.ending import is_going, until_gone
 from rolecall.cluster.fields import FieldChange, compare, stamped
+from rolecall.cluster.handover import let_go
 from rolecall.cluster.objects import Found, Object, Ref
 from rolecall.cluster.resource import ClusterResource, Look
 from rolecall.cluster.target import ClusterTarget, cluster_of
 from rolecall.cluster.unified import unified
-from rolecall.resource import Apply, Call, Observed
+from rolecall.resource import Apply, Call, Observed, Refuse
 from rolecall.targets import Target
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ WORKLOADS = frozenset(
 
 #: The field that tells whether there is such an object.
 EXISTS = "exists"
+
+#: Its value for an object that was deleted, and that something still keeps.
+GOING = "being deleted"
 
 #: The field of fields that the manifest does not have but Rolecall owns, from an earlier apply.
 BESIDES = "besides"
@@ -72,10 +77,20 @@ class ClusterObject(ClusterResource):
         return self._desired
 
     def apply(self, observed: Observed) -> Apply:
-        """Apply the manifest."""
+        """Apply the manifest; of one that is being deleted, once the old object has gone."""
+        going = observed.get(EXISTS) == GOING
+        if going and self.ref.kind == "PersistentVolumeClaim":
+            return Refuse(
+                f"{self.ref} is being deleted: it goes, with its data, once no pod uses it",
+                "destroy lets go of it, and the deploy after that makes and fills a new one",
+            )
 
         def run(target: Target) -> None:
             cluster = cluster_of(target)
+            if going:
+                until_gone(cluster, self.ref)
+            if self._leaves_replicas:
+                let_go(cluster.api, self.ref, ("spec", "replicas"))
             cluster.api.apply(self._stamped, force=cluster.force_conflicts)
 
         return Call(run, f"apply {self.ref}")
@@ -89,9 +104,14 @@ class ClusterObject(ClusterResource):
 
     def rehearse(self, target: ClusterTarget) -> tuple[str, ...]:
         """What the server says the object would be."""
-        live = target.api.read([self.ref])[0]
-        would_be = target.api.apply(self._stamped, force=target.force_conflicts, dry_run=True)
-        return unified(live if not isinstance(live, tuple) else None, would_be)
+        found = target.api.read([self.ref])[0]
+        live = None if isinstance(found, tuple) or is_going(found) else found
+        manifest = self._stamped
+        if live is not None and self._leaves_replicas and "replicas" in live["spec"]:
+            spec = {**manifest["spec"], "replicas": live["spec"]["replicas"]}
+            manifest = {**manifest, "spec": spec}
+        would_be = target.api.apply(manifest, force=target.force_conflicts, dry_run=True)
+        return unified(live, would_be)
 
     def reads(self) -> frozenset[str]:
         """Itself."""
@@ -100,6 +120,14 @@ class ClusterObject(ClusterResource):
     def writes(self) -> frozenset[str]:
         """Itself."""
         return self.reads()
+
+    @property
+    def _leaves_replicas(self) -> bool:
+        """Whether the number of pods is somebody else's: it stays as it is until they set it.
+
+        A field that its only owner no longer applies gets its default, which is one pod.
+        """
+        return self.ref.kind == "Deployment" and "replicas" not in self.manifest["spec"]
 
     @cached_property
     def _desired(self) -> _Desired:
@@ -112,14 +140,18 @@ class ClusterObject(ClusterResource):
     def _answer(self, found: Sequence[Found]) -> Observed:
         live = found[0]
         if live is None or isinstance(live, tuple):
-            return Observed.of({"exists": "no"})
+            return Observed.of({EXISTS: "no"})
+        if is_going(live):
+            return Observed.of({EXISTS: GOING})
         changes = compare(self._stamped, live)
         if not changes:
             return Observed("exists=yes", self._desired)
         fields = dict(self._desired)
         besides: list[str] = []
         for change in changes:
-            if change.path not in fields:
+            if self._leaves_replicas and change.path == "spec.replicas":
+                besides.append(f"{change.path} {_text(change.before)}, left to others")
+            elif change.path not in fields:
                 besides.append(f"{change.path} {_text(change.before)} → {_text(change.after)}")
             elif (before := _seen(change)) is None:
                 del fields[change.path]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from rolecall.cluster.ending import is_going
 from rolecall.cluster.objects import Found, Object, Ref
 from rolecall.cluster.resource import ClusterResource, Look
 from rolecall.cluster.target import ClusterTarget, cluster_of
@@ -62,7 +63,7 @@ class ClusterPrepared(ClusterResource):
             cluster = cluster_of(target)
             ref = Ref.of(self.job)
             there = cluster.api.read([ref])[0]
-            if isinstance(there, Mapping) and _is_over(there):
+            if isinstance(there, Mapping) and (_is_over(there) or is_going(there)):
                 delete(cluster, ref)
                 there = None
             if there is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,75 @@ def test_what_others_add_stays_and_what_we_drop_goes(place: Place) -> None:
     assert live["data"] == {"a": "1", "c": "theirs"}
     assert live["metadata"]["annotations"] == {"note": "theirs"}
     assert place.run(wanted).outcomes[wanted.id] == "ok"
+
+
+def without_replicas(place: Place) -> ClusterObject:
+    manifest = place.deployment()
+    del manifest["spec"]["replicas"]
+    return ClusterObject(manifest)
+
+
+def test_pods_stay_when_their_number_is_left_to_others(place: Place) -> None:
+    place.run(ClusterObject(place.deployment(replicas=3)))
+    left = without_replicas(place)
+    foretold = place.run(left, check=True, diff=True)
+    assert foretold.outcomes[left.id] == "would change"
+    assert "replicas: 1" not in foretold.text
+    assert place.run(left).outcomes[left.id] == "changed"
+    assert place.get("deployment/llm")["spec"]["replicas"] == 3
+    before = place.get("deployment/llm")["metadata"]["resourceVersion"]
+    assert place.run(left).outcomes[left.id] == "ok"
+    assert place.get("deployment/llm")["metadata"]["resourceVersion"] == before
+    # Nobody owns it now, so whoever wants to may set it: an autoscaler, or we ourselves.
+    place.kubectl("scale", "deployment/llm", "--replicas=4")
+    assert place.run(left).outcomes[left.id] == "ok"
+    assert place.get("deployment/llm")["spec"]["replicas"] == 4
+
+
+def test_a_number_of_pods_that_nobody_took_over_is_set_again(place: Place) -> None:
+    place.run(ClusterObject(place.deployment(replicas=3)))
+    place.run(without_replicas(place))
+    again = ClusterObject(place.deployment(replicas=2))
+    assert place.run(again).outcomes[again.id] == "changed"
+    assert place.get("deployment/llm")["spec"]["replicas"] == 2
+
+
+def going(place: Place, what: str) -> None:
+    """Delete an object that somebody keeps."""
+    kept = '{"metadata": {"finalizers": ["example.com/keeps"]}}'
+    place.kubectl("patch", what, "--type=merge", "-p", kept)
+    place.kubectl("delete", what, "--wait=false")
+
+
+def let_it_go(place: Place, what: str) -> None:
+    place.kubectl("patch", what, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+
+
+def test_an_object_on_its_way_out_is_waited_for_and_made_anew(place: Place) -> None:
+    wanted = ClusterObject(place.config())
+    place.run(wanted)
+    old = place.get("configmap/one")["metadata"]["uid"]
+    going(place, "configmap/one")
+    foretold = place.run(wanted, check=True)
+    assert foretold.outcomes[wanted.id] == "would change"
+    (change,) = foretold.done[wanted.id].changes
+    assert (change.field, change.before) == ("exists", "being deleted")
+    threading.Timer(1, let_it_go, (place, "configmap/one")).start()
+    said = place.run(wanted)
+    assert said.outcomes[wanted.id] == "changed"
+    assert place.get("configmap/one")["metadata"]["uid"] != old
+    assert place.run(wanted).outcomes[wanted.id] == "ok"
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_claim_on_its_way_out_is_no_claim(place: Place, check: bool) -> None:
+    wanted = ClusterObject(place.claim())
+    place.run(wanted)
+    going(place, "pvc/data")
+    said = place.run(wanted, check=check)
+    assert said.outcomes[wanted.id] == "failed"
+    assert "PersistentVolumeClaim/data is being deleted: it goes, with its data" in said.text
+    let_it_go(place, "pvc/data")
 
 
 def test_an_object_made_by_hand_is_adopted(place: Place) -> None:
