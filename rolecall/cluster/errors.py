@@ -34,6 +34,10 @@ class Invalid(RolecallError):  # noqa: N818
         self.immutable = immutable
 
 
+class Busy(RolecallError):  # noqa: N818
+    """The cluster cannot say now: it is overloaded, or its own parts do not answer it."""
+
+
 class Forbidden(RolecallError):  # noqa: N818
     """The cluster does not allow it."""
 
@@ -83,7 +87,8 @@ def refused(status: int, said: Mapping[str, Any], verb: str, ref: Ref) -> Roleca
         return _invalid(message, causes, ref)
     if status == 400 or "failed to create typed patch object" in message:
         return Invalid(f"{ref}: {message}", "correct the setting that it comes from")
-    return RolecallError(f"the cluster cannot {verb} {ref}{space}: {message}", "try again")
+    text = f"the cluster cannot {verb} {ref}{space}: {message}"
+    return (Busy if status == 429 or status >= 500 else RolecallError)(text, "try again")
 
 
 def _forbidden(message: str, verb: str, ref: Ref, space: str) -> RolecallError:

@@ -147,7 +147,7 @@ class DeploymentRollout(Rollout):
         live = only(found[0])
         if live is None or not _is_current(live):
             return "no"
-        return _summary(live, _done(live), _wanted(live))
+        return _summary(live, _surely(live), _wanted(live))
 
     @property
     def pods(self) -> tuple[Question, ...]:
@@ -190,7 +190,7 @@ class DeploymentRollout(Rollout):
         old = [pod for pod in pods if pod not in new]
         used = claims(self.questions[3:], found[3:])
         seen = Parts(tuple(new), tuple(old), used, tuple(events)).report()
-        done = _done(live)
+        done = min(_done(live), max(_surely(live), sum(map(is_ready, new))))
         return RolloutState(
             _is_complete(live),
             done,
@@ -301,6 +301,12 @@ def _wanted(live: Object) -> int:
 def _done(live: Object) -> int:
     up = min(_count(live, "updatedReplicas"), _count(live, "availableReplicas"))
     return min(up, _wanted(live))
+
+
+def _surely(live: Object) -> int:
+    """As many as are up to date and available whichever of the available ones are old."""
+    old = _count(live, "replicas") - _count(live, "updatedReplicas")
+    return max(0, min(_done(live), _count(live, "availableReplicas") - old))
 
 
 def _is_current(live: Object) -> bool:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rolecall.cluster.diagnosis.trouble import LogsOf, Patience, Trouble
+from rolecall.cluster.errors import Busy
 from rolecall.cluster.objects import Found, Object, Question, Ref, Selection
 from rolecall.cluster.rollout import Rollout, RolloutState
 from rolecall.cluster.target import ClusterTarget
@@ -41,6 +42,7 @@ def wait(
         RolecallError: waiting longer is pointless, it took too long, or the run was interrupted.
             The rollout itself goes on.
         UnreachableError: the API server has been away for a minute.
+        Busy: it could not say for as long.
     """
     watch = Watch(target, rollout.questions, rollout.events)
     troubles = Patience(patience)
@@ -84,7 +86,7 @@ class Watch:
         """The answers to the questions.
 
         Raises:
-            UnreachableError: the API server has been away for too long.
+            UnreachableError, Busy: the API server has been away for too long.
         """
         while (found := self._try()) is None:
             self.pause()
@@ -94,7 +96,7 @@ class Watch:
         """The answers; None while the API server is away."""
         try:
             found = self._look()
-        except UnreachableError as error:
+        except (UnreachableError, Busy) as error:
             now = time.monotonic()
             if not self._away:
                 self._away = now

@@ -6,9 +6,10 @@ What only a kubelet can do is done by its double, which writes what a kubelet wr
 from __future__ import annotations
 
 import copy
+import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from typing import Any
 import pytest
 
 from rolecall.cluster.api import Api
+from rolecall.cluster.errors import refused
 from rolecall.cluster.follow import follow_job
-from rolecall.cluster.objects import Ref
+from rolecall.cluster.objects import Found, Question, Ref
 from rolecall.cluster.rollout import rollout_of
 from rolecall.cluster.waiting import wait
 from rolecall.errors import RolecallError
@@ -364,6 +366,30 @@ def test_an_api_server_that_is_away_for_a_while_is_waited_for(
             node.says(here.namespace, node.pod(here.namespace), READY, phase="Running")
             relay.heal()
         assert waits.error is None
+    assert here.heard("1 of 1 replicas ready")
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_an_api_server_that_cannot_say_for_a_while_is_waited_for(
+    here: Space, node: Kubelet, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    made = deployment(here, node)
+    here.api.apply(made)
+    read, troubled = here.api.read, threading.Event()
+
+    def in_trouble(questions: Sequence[Question]) -> list[Found]:
+        if troubled.is_set():
+            raise refused(status, {"message": "leader changed"}, "get", Ref.of(made))
+        return read(questions)
+
+    monkeypatch.setattr(here.api, "read", in_trouble)
+    with waiting(lambda: wait(here.target, rollout_of(made), timeout=60)) as waits:
+        here.heard("0 of 1 replicas ready")
+        troubled.set()
+        here.heard("waiting for the cluster's API: the cluster cannot get Deployment/llm")
+        node.says(here.namespace, node.pod(here.namespace), READY, phase="Running")
+        troubled.clear()
+    assert waits.error is None
     assert here.heard("1 of 1 replicas ready")
 
 

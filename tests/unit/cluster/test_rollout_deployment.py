@@ -66,6 +66,14 @@ def test_the_number_of_replicas_is_the_clusters_where_an_autoscaler_has_it() -> 
     assert (said.done, said.total, said.summary) == (1, 3, "1 of 3 replicas ready")
 
 
+def test_an_old_pod_that_serves_is_not_taken_for_a_new_one() -> None:
+    live = deployment(updatedReplicas=1, replicas=2, availableReplicas=1)
+    unready = pod("llm-2-a", container=waiting("ContainerCreating"))
+    said = state(live, [replica_set(2), replica_set(1)], [unready])
+    assert (said.done, said.summary) == (0, "0 of 1 replicas ready, 1 old to go")
+    assert ROLLOUT.progress([live]) == "0 of 1 replicas ready, 1 old to go"
+
+
 def test_old_pods_are_counted_and_their_troubles_are_not_this_rollouts() -> None:
     broken = pod("llm-1-a", owner="set-1", container=waiting("ImagePullBackOff", "not found"))
     said = state(
