@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rolecall.cluster.errors import not_served, refused
+from rolecall.cluster.errors import Forbidden, not_served, refused
 from rolecall.cluster.kinds import Kinds
 from rolecall.cluster.kubeconfig import POOL, Access, access
 from rolecall.cluster.objects import MANAGED_BY, MANAGER, Found, Object, Question, Ref, Selection
@@ -113,7 +113,7 @@ class Api:
         direct = [one for one in unique if not _is_listed(one, lists)]
         with ThreadPoolExecutor(POOL) as pool:
             asked: list[Question] = [*lists.values(), *direct]
-            answers = dict(zip(asked, pool.map(self._one, asked), strict=True))
+            answers = dict(zip(asked, self._all(asked, pool), strict=True))
             found: dict[Question, Found] = {one: answers[one] for one in direct}
             for family, selection in lists.items():
                 things = answers[selection]
@@ -126,8 +126,34 @@ class Api:
             missing = [one for one in unique if isinstance(one, Ref) and one not in found]
             found |= dict.fromkeys(self._absent(missing, pool))
             missing = [one for one in missing if one not in found]
-            found |= zip(missing, pool.map(self._one, missing), strict=True)
+            found |= zip(missing, self._all(missing, pool), strict=True)
         return [found[one] for one in questions]
+
+    def _all(self, questions: Sequence[Question], pool: ThreadPoolExecutor) -> list[Found]:
+        """The answers; of several that are forbidden, one error names them all."""
+        answers: list[Found] = []
+        refused: dict[str, Forbidden] = {}
+        for question, said in zip(questions, pool.map(self._allowed, questions), strict=True):
+            if isinstance(said, Forbidden):
+                verb, name = ("get", question.name) if isinstance(question, Ref) else ("list", "")
+                ref = Ref(question.api_version, question.kind, name, question.namespace)
+                refused[str(Right.on(verb, ref))] = said
+            else:
+                answers.append(said)
+        if len(refused) > 1:
+            raise Forbidden(
+                "\n".join(["the cluster does not allow:", *(f"  {one}" for one in refused)]),
+                next(iter(refused.values())).hint,
+            )
+        for error in refused.values():
+            raise error
+        return answers
+
+    def _allowed(self, question: Question) -> Found | Forbidden:
+        try:
+            return self._one(question)
+        except Forbidden as error:
+            return error
 
     def _absent(self, refs: Sequence[Ref], pool: ThreadPoolExecutor) -> list[Ref]:
         """Those that are not there, where so many are in doubt that all names are listed."""
@@ -163,7 +189,7 @@ class Api:
         while True:
             path = place.path(question.api_version, question.namespace)
             answer = self.wire.request("GET", path, query, accept=accept)
-            if answer.status == 404:
+            if answer.status == 404 or (answer.status == 403 and question.optional):
                 return ()
             if answer.status == 410:  # the list has expired between two pages: from the begin
                 things.clear()
@@ -344,7 +370,11 @@ def _lists(questions: Iterable[Question]) -> dict[Family, Selection]:
     lists = {family: given[0] for family, given in selections.items() if len(given) == 1}
     many = [family for family, count in counts.items() if count >= MANY]
     many += [family for family, given in selections.items() if len(given) > 1]
-    return lists | {family: Selection(*family, (OURS,)) for family in many}
+    for family in many:
+        given = selections.get(family, [])
+        optional = family not in counts and all(one.optional for one in given)
+        lists[family] = Selection(*family, (OURS,), optional)
+    return lists
 
 
 def _is_listed(question: Question, lists: Mapping[Family, Selection]) -> bool:

@@ -1,32 +1,79 @@
-"""Letting go of a field without changing it: whoever comes next finds its value."""
+"""Who sets the number of a workload's pods: handed to an autoscaler, and taken back.
+
+A field that its only owner no longer applies gets its default, and one that somebody else owns
+is a conflict (kubernetes.io, server-side apply, "Transferring ownership"). So the ownership is
+given up first, and the value left as it is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rolecall.cluster.ending import until_gone
 from rolecall.cluster.errors import Conflict
-from rolecall.cluster.objects import MANAGER, Object, Ref
+from rolecall.cluster.objects import INSTANCE, MANAGER, Object, Ref, Selection, managed
 
 if TYPE_CHECKING:
     from rolecall.cluster.api import Api
+    from rolecall.cluster.target import ClusterTarget
+
+#: The field.
+REPLICAS = "spec.replicas"
 
 #: Attempts, since controllers write their status into the same object meanwhile.
 _TRIES = 5
 
 
-def let_go(api: Api, ref: Ref, path: Sequence[str]) -> None:
-    """Own a field no longer, and leave its value.
+def give_up_replicas(api: Api, ref: Ref) -> None:
+    """Own the number of a workload's pods no longer; raises as :func:`_let_go`."""
+    _let_go(api, ref, _is_ours)
 
-    An apply without it would remove the value (kubernetes.io, server-side apply, "Transferring
-    ownership"). Nothing is written where it is not owned.
+
+def take_back_replicas(cluster: ClusterTarget, workload: Object) -> None:
+    """Delete the autoscaler of ours that sets them, and let nobody own what it has set.
+
+    Raises:
+        RolecallError: it cannot be deleted, or others keep on writing the workload.
+    """
+    ref = Ref.of(workload)
+    autoscalers = _autoscalers(cluster.api, workload)
+    for autoscaler in autoscalers:
+        cluster.api.delete(autoscaler)
+        until_gone(cluster, autoscaler)
+    if autoscalers:
+        _let_go(cluster.api, ref, _is_of_scaling)
+
+
+def is_scaled_by_us(api: Api, workload: Object) -> bool:
+    """Whether an autoscaler of ours sets the number of a workload's pods."""
+    return bool(_autoscalers(api, workload))
+
+
+def _autoscalers(api: Api, workload: Object) -> list[Ref]:
+    ref = Ref.of(workload)
+    instance = (workload["metadata"].get("labels") or {}).get(INSTANCE)
+    if not instance:
+        return []
+    kind = ("autoscaling/v2", "HorizontalPodAutoscaler")
+    found = api.read([Selection(*kind, ref.namespace, managed(instance), optional=True)])[0]
+    return [
+        Ref.of(one)
+        for one in (found if isinstance(found, tuple) else ())
+        if (one["spec"]["scaleTargetRef"]["kind"], one["spec"]["scaleTargetRef"]["name"])
+        == (ref.kind, ref.name)
+    ]
+
+
+def _let_go(api: Api, ref: Ref, whose: Callable[[Mapping[str, Any]], bool]) -> None:
+    """Take the field out of what some own. Nothing is written where they do not.
 
     Raises:
         Conflict: others keep on writing the object.
     """
     for left in range(_TRIES - 1, -1, -1):
         live = api.read([ref])[0]
-        owned = without(live, path) if isinstance(live, Mapping) else None
+        owned = _without(live, whose) if isinstance(live, Mapping) else None
         if owned is None:
             return
         try:
@@ -38,32 +85,33 @@ def let_go(api: Api, ref: Ref, path: Sequence[str]) -> None:
             return
 
 
-def without(live: Object, path: Sequence[str]) -> dict[str, Any] | None:
-    """``metadata`` that no longer says that Rolecall owns a field; None where it does not.
+def _is_ours(entry: Mapping[str, Any]) -> bool:
+    return entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
+
+
+def _is_of_scaling(entry: Mapping[str, Any]) -> bool:
+    return entry.get("subresource") == "scale"
+
+
+def _without(live: Object, whose: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any] | None:
+    """``metadata`` in which those own the field no longer; None where they do not anyway.
 
     It is for the very version that was read.
     """
     entries: list[Any] = []
     found = False
     for entry in live["metadata"].get("managedFields") or ():
-        ours = entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
-        tree = _pruned(entry.get("fieldsV1") or {}, path) if ours else None
-        found = found or tree is not None
-        entries.append(entry if tree is None else {**entry, "fieldsV1": tree})
+        spec = (entry.get("fieldsV1") or {}).get("f:spec") or {}
+        if not whose(entry) or "f:replicas" not in spec:
+            entries.append(entry)
+            continue
+        found = True
+        kept = {name: child for name, child in spec.items() if name != "f:replicas"}
+        fields = {name: child for name, child in entry["fieldsV1"].items() if name != "f:spec"}
+        if kept:
+            fields["f:spec"] = kept
+        if fields:
+            entries.append({**entry, "fieldsV1": fields})
     if not found:
         return None
     return {"managedFields": entries, "resourceVersion": live["metadata"]["resourceVersion"]}
-
-
-def _pruned(tree: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any] | None:
-    """A tree of owned fields without one of them; None where that is not in it."""
-    step = f"f:{path[0]}"
-    if step not in tree:
-        return None
-    rest = {name: child for name, child in tree.items() if name != step}
-    if len(path) == 1:
-        return rest
-    inner = _pruned(tree[step], path[1:])
-    if inner is None:
-        return None
-    return {**rest, step: inner} if inner else rest

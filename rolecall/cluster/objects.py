@@ -55,12 +55,17 @@ class Ref:
 
 @dataclass(frozen=True)
 class Selection:
-    """All objects of a kind in a namespace that have certain labels."""
+    """All objects of a kind in a namespace that have certain labels.
+
+    Attributes:
+        optional: where the cluster does not allow to list them, there are none.
+    """
 
     api_version: str
     kind: str
     namespace: str
     labels: tuple[tuple[str, str], ...] = ()
+    optional: bool = False
 
     def __str__(self) -> str:
         labels = ",".join(f"{name}={value}" for name, value in self.labels)

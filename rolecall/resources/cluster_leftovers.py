@@ -28,7 +28,9 @@ class ClusterLeftovers(ClusterResource):
     Without ``wanted``, its history goes too.
 
     Attributes:
-        kinds: api version and kind of all that is looked for.
+        kinds: api version and kind of all that is looked for. What is not wanted of them may be
+            forbidden to list: then there is none.
+        used: those of them that are wanted otherwise, and have to be listed all the same.
         delete_data: claims of volumes may be deleted too.
         earlier: how many earlier deployments stay possible to go back to.
     """
@@ -41,10 +43,16 @@ class ClusterLeftovers(ClusterResource):
     wanted: frozenset[Ref] = frozenset()
     delete_data: bool = False
     earlier: int = 3
+    used: frozenset[tuple[str, str]] = frozenset()
 
     def everything(self, *, delete_data: bool) -> ClusterLeftovers:
         """The same where nothing is wanted any more, history included."""
-        return replace(self, wanted=frozenset(), delete_data=delete_data)
+        used = self._used
+        return replace(self, wanted=frozenset(), delete_data=delete_data, used=used)
+
+    @property
+    def _used(self) -> frozenset[tuple[str, str]]:
+        return self.used | {(ref.api_version, ref.kind) for ref in self.wanted}
 
     @property
     def name(self) -> str:
@@ -53,8 +61,10 @@ class ClusterLeftovers(ClusterResource):
 
     def look(self) -> Look:
         """List what has the labels."""
-        labels = managed(self.instance)
-        questions = tuple(Selection(*kind, self.namespace, labels) for kind in self.kinds)
+        labels, used = managed(self.instance), self._used
+        questions = tuple(
+            Selection(*kind, self.namespace, labels, kind not in used) for kind in self.kinds
+        )
         return Look((*questions, revisions(self.instance, self.namespace)), self._answer)
 
     def desired(self) -> Mapping[str, str]:

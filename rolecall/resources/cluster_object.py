@@ -8,8 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from rolecall.cluster.ending import is_going, until_gone
+from rolecall.cluster.errors import Conflict
 from rolecall.cluster.fields import FieldChange, compare, stamped
-from rolecall.cluster.handover import let_go
+from rolecall.cluster.handover import (
+    REPLICAS,
+    give_up_replicas,
+    is_scaled_by_us,
+    take_back_replicas,
+)
 from rolecall.cluster.objects import Found, Object, Ref
 from rolecall.cluster.resource import ClusterResource, Look
 from rolecall.cluster.target import ClusterTarget, cluster_of
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
 WORKLOADS = frozenset(
     {"DaemonSet", "Deployment", "Job", "MLService", "Pod", "StatefulSet", "SimpleMLService"}
 )
+
+#: The kind whose number of pods an autoscaler may set.
+_SCALED = "Deployment"
 
 #: The field that tells whether there is such an object.
 EXISTS = "exists"
@@ -90,7 +99,9 @@ class ClusterObject(ClusterResource):
             if going:
                 until_gone(cluster, self.ref)
             if self._leaves_replicas:
-                let_go(cluster.api, self.ref, ("spec", "replicas"))
+                give_up_replicas(cluster.api, self.ref)
+            elif self.ref.kind == _SCALED:
+                take_back_replicas(cluster, self.manifest)
             cluster.api.apply(self._stamped, force=cluster.force_conflicts)
 
         return Call(run, f"apply {self.ref}")
@@ -110,7 +121,14 @@ class ClusterObject(ClusterResource):
         if live is not None and self._leaves_replicas and "replicas" in live["spec"]:
             spec = {**manifest["spec"], "replicas": live["spec"]["replicas"]}
             manifest = {**manifest, "spec": spec}
-        would_be = target.api.apply(manifest, force=target.force_conflicts, dry_run=True)
+        try:
+            would_be = target.api.apply(manifest, force=target.force_conflicts, dry_run=True)
+        except Conflict as error:
+            if {one.field for one in error.fields} != {REPLICAS} or not is_scaled_by_us(
+                target.api, self.manifest
+            ):
+                raise
+            would_be = target.api.apply(manifest, force=True, dry_run=True)
         return unified(live, would_be)
 
     def reads(self) -> frozenset[str]:
@@ -123,11 +141,8 @@ class ClusterObject(ClusterResource):
 
     @property
     def _leaves_replicas(self) -> bool:
-        """Whether the number of pods is somebody else's: it stays as it is until they set it.
-
-        A field that its only owner no longer applies gets its default, which is one pod.
-        """
-        return self.ref.kind == "Deployment" and "replicas" not in self.manifest["spec"]
+        """Whether the number of pods is somebody else's: it stays as it is until they set it."""
+        return self.ref.kind == _SCALED and "replicas" not in self.manifest["spec"]
 
     @cached_property
     def _desired(self) -> _Desired:
@@ -149,7 +164,7 @@ class ClusterObject(ClusterResource):
         fields = dict(self._desired)
         besides: list[str] = []
         for change in changes:
-            if self._leaves_replicas and change.path == "spec.replicas":
+            if self._leaves_replicas and change.path == REPLICAS:
                 besides.append(f"{change.path} {_text(change.before)}, left to others")
             elif change.path not in fields:
                 besides.append(f"{change.path} {_text(change.before)} → {_text(change.after)}")

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.config import new_client_from_config
 
 from rolecall.resources.cluster_leftovers import ClusterLeftovers
 from rolecall.resources.cluster_object import ClusterObject
 from rolecall.role import Host
 from rolecall.testing import Result, converge
 from roles.k8s.role import k8s
+from tests.doubles.t9k.controller import install
 from tests.integration.cluster.desk import (
     IMAGE,
     Desk,
@@ -26,7 +28,7 @@ from tests.integration.cluster.desk import (
 )
 from tests.integration.cluster.documented import Rules, documented_rules
 from tests.integration.cluster.place import Place
-from tests.rig.kubernetes.cluster import Cluster
+from tests.rig.kubernetes.cluster import CONTEXT, Cluster
 from tests.unit.k8s.clusters import settings
 
 
@@ -132,7 +134,7 @@ NEEDED = [
     ("create", "configmaps", ""),
     ("patch", "persistentvolumeclaims", ""),
     ("create", "services", ""),
-    ("list", "secrets", ""),
+    ("list", "services", ""),
     ("create", "networkpolicies", "networking.k8s.io"),
     ("delete", "jobs", "batch"),
     ("create", "controllerrevisions", "apps"),
@@ -164,6 +166,44 @@ def test_a_missing_right_is_named_before_anything_is_written(
     assert {one.resource for one in written} <= {"selfsubjectaccessreviews.authorization.k8s.io"}, (
         written
     )
+
+
+UNUSED = {
+    "endpointslices",
+    "horizontalpodautoscalers",
+    "httproutes",
+    "ingresses",
+    "mlserviceruntimes",
+    "mlservices",
+    "poddisruptionbudgets",
+    "pods/exec",
+    "secrets",
+    "servicemonitors",
+}
+
+
+def test_rights_on_what_the_settings_do_not_use_may_be_left_out(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    install(new_client_from_config(str(cluster.kubeconfig), CONTEXT))  # so that it is asked for
+    rules = [
+        {**rule, "resources": [one for one in rule["resources"] if one not in UNUSED]}
+        for rule in documented_rules()
+    ]
+    place = user(cluster, namespace, tmp_path, [rule for rule in rules if rule["resources"]])
+    assert set(run(place, check=True).outcomes.values()) <= {"would change", "unknown until"}
+    # What they do use has to be seen.
+    said = run(place, "k8s.ingress.host=llm.example", "k8s.network_policy.namespaces=[a]").text
+    assert "get ingress" in said.lower() or "list ingress" in said.lower(), said
+
+
+def test_all_that_may_not_be_read_is_named_at_once(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    place = user(cluster, namespace, tmp_path, [])
+    said = run(place).text
+    for right in ("get lease.coordination.k8s.io", "list deployment.apps", "list service"):
+        assert f"  {right} in namespace {namespace}" in said, said
 
 
 def test_without_the_right_to_delete_what_is_left_over_nothing_is_written(

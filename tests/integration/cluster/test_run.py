@@ -127,6 +127,32 @@ def test_a_number_of_pods_that_nobody_took_over_is_set_again(place: Place) -> No
     assert place.get("deployment/llm")["spec"]["replicas"] == 2
 
 
+def test_pods_are_counted_by_us_again_when_our_autoscaler_goes(place: Place) -> None:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llm"}
+    spec = {"scaleTargetRef": target, "minReplicas": 3, "maxReplicas": 4}
+    autoscaler = place.thing("HorizontalPodAutoscaler", "llm", "autoscaling/v2", spec=spec)
+    left = without_replicas(place)
+    place.run(ClusterObject(autoscaler), left)
+    place.kubectl("scale", "deployment/llm", "--replicas=3")  # as the autoscaler does it
+    fixed = ClusterObject(place.deployment(replicas=2))
+    assert place.run(fixed, check=True).outcomes[fixed.id] == "would change"
+    assert place.run(fixed).outcomes[fixed.id] == "changed"
+    # It has gone before the Deployment is waited for, or it would set the number once more.
+    assert place.names("hpa") == set()
+    assert place.get("deployment/llm")["spec"]["replicas"] == 2
+    assert place.run(fixed).outcomes[fixed.id] == "ok"
+
+
+def test_an_autoscaler_of_somebody_else_keeps_the_number_of_pods(place: Place) -> None:
+    fixed = ClusterObject(place.deployment(replicas=2))
+    place.run(fixed)
+    place.kubectl("autoscale", "deployment/llm", "--min=3", "--max=4")
+    place.kubectl("scale", "deployment/llm", "--replicas=3")
+    said = place.run(fixed)
+    assert said.outcomes[fixed.id] == "failed" and "spec.replicas: set by" in said.text
+    assert place.names("hpa") == {"horizontalpodautoscaler.autoscaling/llm"}
+
+
 def going(place: Place, what: str) -> None:
     """Delete an object that somebody keeps."""
     kept = '{"metadata": {"finalizers": ["example.com/keeps"]}}'
