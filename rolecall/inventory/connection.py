@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -164,7 +165,7 @@ def _cluster(given: _Given, host: str) -> ClusterAddress | None:
         )
     return ClusterAddress(
         context,
-        given.one(("k8s_namespace",), _text) or "",
+        given.one(("k8s_namespace",), _namespace) or "",
         given.one(("k8s_kubeconfig",), _path),
     )
 
@@ -216,6 +217,17 @@ def _text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError(f"must be a text, not {_shown(value)}")
     return str(value)
+
+
+def _namespace(value: Any) -> str:
+    """A DNS label, as namespaces are called, or nothing."""
+    text = _text(value)
+    if text and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
+        raise ValueError(
+            "must be a namespace: up to 63 lower-case letters, digits and hyphens, not "
+            f"{_shown(value)}"
+        )
+    return text
 
 
 def _port(value: Any) -> int:

@@ -18,13 +18,24 @@ from pydantic import (
 
 from rolecall.api import Settings
 from roles.k8s.t9k.settings import T9k
-from roles.k8s.values import HOSTNAME, LABEL, amount, check_labels, matching, quantity
+from roles.k8s.values import (
+    HOSTNAME,
+    LABEL,
+    amount,
+    check_affinity,
+    check_annotations,
+    check_labels,
+    matching,
+    quantity,
+)
 from roles.published import Published
 from roles.server.settings import named_variables
 
 Amount = Annotated[str, BeforeValidator(str), AfterValidator(amount)]
 Quantity = Annotated[str, BeforeValidator(str), AfterValidator(quantity)]
 Labels = Annotated[dict[str, str], AfterValidator(check_labels)]
+Annotations = Annotated[dict[str, str], AfterValidator(check_annotations)]
+Affinity = Annotated[dict[str, Any], AfterValidator(check_affinity)]
 OptionalLabel = Annotated[str, AfterValidator(matching(rf"|{LABEL}", "a DNS label is needed"))]
 
 
@@ -90,7 +101,7 @@ class Scheduling(Settings):
     tolerations: tuple[dict[str, Any], ...] = ()
     """Taints that do not matter, such as ``[{key: nvidia.com/gpu, operator: Exists}]``."""
 
-    affinity: dict[str, Any] = Field(default_factory=dict)
+    affinity: Affinity = Field(default_factory=dict)
     """Affinity of the pods that serve."""
 
     priority_class: str = ""
@@ -176,7 +187,7 @@ class Exposure(Settings):
     grpc: bool = True
     """Offer gRPC as well."""
 
-    annotations: dict[str, str] = Field(default_factory=dict)
+    annotations: Annotations = Field(default_factory=dict)
     """Annotations, such as a cloud's for its load balancers."""
 
 
@@ -198,7 +209,7 @@ class Ingress(Settings):
     port: Literal["http", "openai"] = "http"
     """Where it leads to: Triton's HTTP API, which asks nobody for a key, or the OpenAI API."""
 
-    annotations: dict[str, str] = Field(default_factory=dict)
+    annotations: Annotations = Field(default_factory=dict)
     """What the controller is told. An answer may take long: raise its read timeout."""
 
     @model_validator(mode="after")
@@ -461,7 +472,7 @@ class K8s(Published):
     labels: Labels = Field(default_factory=dict)
     """Further labels of every object and pod."""
 
-    annotations: dict[str, str] = Field(default_factory=dict)
+    annotations: Annotations = Field(default_factory=dict)
     """Further annotations of every object and pod."""
 
     t9k: T9k = T9k()
@@ -510,6 +521,20 @@ class K8s(Published):
                 "Name where requests come from in network_policy.namespaces or "
                 "network_policy.cidrs, or set network_policy.enabled to false"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _t9k_fits(self) -> K8s:
+        if self.flavour != "t9k":
+            return self
+        service, most = f"{self.name}-predict-{self.t9k.release}", self.t9k.max_replicas
+        if len(service) > 63:
+            raise ValueError(
+                f"the platform names the release {service}, which is {len(service)} characters "
+                "long, and 63 may be: shorten name or t9k.release"
+            )
+        if most and most < self.replicas:
+            raise ValueError(f"t9k.max_replicas ({most}) is below replicas ({self.replicas})")
         return self
 
     @model_validator(mode="after")

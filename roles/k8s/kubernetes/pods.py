@@ -12,6 +12,7 @@ from roles.k8s.objects import Maker, given
 from roles.k8s.pod_inventory import PLACE, PROJECT, PodInventory
 from roles.k8s.secrets import pull_secrets, secret_name
 from roles.k8s.settings import K8s, Security
+from roles.k8s.values import REQUIRED
 
 #: Where an image of ours expects its volume (docker/).
 DATA = "/data"
@@ -213,9 +214,8 @@ def _affinity(settings: K8s, pod: Pod) -> dict[str, Any]:
         "labelSelector": {"matchLabels": {VOLUME_LABEL: claim(settings)}},
         "topologyKey": "kubernetes.io/hostname",
     }
-    rule = "requiredDuringSchedulingIgnoredDuringExecution"
     pods = own.get("podAffinity", {})
-    return {**own, "podAffinity": {**pods, rule: [*pods.get(rule, []), together]}}
+    return {**own, "podAffinity": {**pods, REQUIRED: [*pods.get(REQUIRED, []), together]}}
 
 
 def config_map(make: Maker, name: str, component: str, inventory: PodInventory) -> Object:

@@ -145,6 +145,7 @@ def _template(settings: K8s, make: Maker, runtime: Object, prepared: str) -> dic
     scheduling = settings.scheduling
     spec = given(
         {
+            "serviceAccountName": settings.service_account,
             "nodeSelector": scheduling.node_selector,
             "tolerations": list(scheduling.tolerations),
             "affinity": scheduling.affinity,
@@ -172,6 +173,8 @@ def _refuse_what_is_not_there(settings: K8s) -> None:
         "gateway": bool(settings.gateway.name),
         "autoscale": settings.autoscale.enabled,
         "service_monitor": settings.service_monitor.enabled,
+        "service.type": settings.service.type != "ClusterIP",
+        "network_policy.deny_egress": settings.network_policy.deny_egress,
     }
     for name, is_set in lost.items():
         if is_set:

@@ -108,6 +108,7 @@ def test_a_context_makes_a_host_a_cluster(tmp_path):
     [
         ("k8s_contxt=a", "there is no variable k8s_contxt", "k8s_context, k8s_namespace"),
         ("k8s_namespace=a", "k8s_context is not", "names the context"),
+        ("k8s_context=a k8s_namespace=../../x", "must be a namespace: up to 63", ""),
         ("k8s_kubeconfig=a", "k8s_context is not", "names the context"),
         ("k8s_context=a ansible_connection=ssh", "ansible_connection is set", "leave one"),
         ("k8s_context='{{ a }}'", "k8s_context is a template", "write the value itself"),

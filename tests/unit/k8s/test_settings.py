@@ -33,6 +33,23 @@ OPEN = "k8s.network_policy.enabled=false"
         (["k8s.autoscale.min=3", "k8s.autoscale.max=2"], "autoscale.min (3) is above"),
         (["k8s.labels={app.kubernetes.io/name: x}"], "what Rolecall itself marks its objects with"),
         (["k8s.labels={a: 'b c'}"], "is no label"),
+        (["k8s.annotations={bad key!: x}"], "'bad key!' is no key of an annotation"),
+        (["k8s.service.annotations={a/b/c: x}"], "'a/b/c' is no key of an annotation"),
+        (["k8s.scheduling.affinity={podAffinity: 3}"], "podAffinity: a mapping of terms"),
+        (
+            [
+                "k8s.scheduling.affinity={podAffinity: "
+                "{requiredDuringSchedulingIgnoredDuringExecution: {}}}"
+            ],
+            "a list of terms is needed",
+        ),
+        (["k8s.t9k.release=Bad Name"], "the name of a release is a DNS label"),
+        (["k8s.t9k.runtime=Bad_Name"], "a name in lower case is needed"),
+        (["k8s.t9k.args=['--path={{.OTHER}}']"], "nothing fills {{.OTHER}}"),
+        (["k8s.t9k.args=['{{.MODEL_REPO_PATH']"], "ends with }}"),
+        (["k8s.t9k.model_repo_path=/elsewhere"], "is not below mount_path (/workspace)"),
+        (["k8s.flavour=t9k", "k8s.t9k.release=" + "r" * 60], "63 may be: shorten name or"),
+        (["k8s.flavour=t9k", "k8s.replicas=3", "k8s.t9k.max_replicas=2"], "is below replicas (3)"),
         (["k8s.env={1A: x}"], "cannot be the name of a variable"),
         (["k8s.network_policy={enabled: false, deny_egress: true}"], "deny_egress needs enabled"),
         (["k8s.security.user=0"], "greater than 0"),

@@ -183,11 +183,19 @@ def test_a_job_leaves_the_repository_where_the_runtime_looks_for_it() -> None:
         "k8s.ingress.host=llm.example",
         "k8s.gateway={name: a, hostnames: [b.example]}",
         "k8s.service_monitor.enabled=true",
+        "k8s.service.type=LoadBalancer",
+        "k8s.network_policy.deny_egress=true",
     ],
 )
 def test_what_the_platform_has_no_place_for_is_refused(setting: str) -> None:
     with pytest.raises(ConfigError, match="flavour t9k has none"):
         made(setting)
+
+
+def test_pods_have_the_account_that_is_set() -> None:
+    service = one(made("k8s.service_account=reader").workload, "MLService")
+    (release,) = service["spec"]["releases"]
+    assert release["predictor"]["template"]["spec"] == {"serviceAccountName": "reader"}
 
 
 def test_the_published_recipe_is_for_plain_kubernetes_as_well() -> None:
