@@ -132,10 +132,21 @@ def _conflict(message: str, causes: list[dict[str, Any]], ref: Ref) -> RolecallE
         return Conflict(f"{ref}: {message}", "run the same command again")
     lines = "\n".join(f"  {one.field}: set by {one.manager}" for one in owned)
     return Conflict(
-        f"{ref}: others own fields that would change:\n{lines}",
-        "let them keep the fields (leave the setting out), or take them over: --force-conflicts",
-        owned,
+        f"{ref}: others own fields that would change:\n{lines}", _way_beside(ref, owned), owned
     )
+
+
+def _way_beside(ref: Ref, owned: tuple[Owned, ...]) -> str:
+    """What to do about fields of others; of an object that is wholly theirs, use another."""
+    take = "take them over: --force-conflicts"
+    if ref.kind == "PersistentVolumeClaim":
+        return (
+            "use the claim as it is (k8s.volume.existing: true), name another (k8s.volume.claim), "
+            f"or {take}"
+        )
+    if any(one.field == "spec.selector" for one in owned):
+        return f"it leads to other pods: name the service otherwise (k8s.name), or {take}"
+    return f"let them keep the fields (leave the setting out), or {take}"
 
 
 def _manager(message: str) -> str:
@@ -155,7 +166,9 @@ def _invalid(message: str, causes: list[dict[str, Any]], ref: Ref) -> RolecallEr
         return Invalid(
             f"{ref}: a volume cannot shrink", "leave k8s.volume.size as it is, or larger", sizes
         )
-    lines = "\n".join(f"  {one.get('field', '')}: {one.get('message', '')}" for one in causes[:8])
+    lines = "\n".join(
+        f"  {one.get('field', '')}: {_in_short(str(one.get('message', '')))}" for one in causes[:8]
+    )
     if fixed:
         return Invalid(
             f"{ref}: {', '.join(dict.fromkeys(fixed))} cannot be changed once it exists:\n{lines}",
@@ -177,7 +190,17 @@ def _way_out(ref: Ref) -> str:
             "one stays until --delete-data"
         )
     space = f" -n {ref.namespace}" if ref.namespace else ""
-    return f"delete it and deploy again: kubectl delete {ref}{space}"
+    return (
+        "is it somebody else's? Then name the service otherwise (k8s.name). Else delete it and "
+        f"deploy again: kubectl delete {ref}{space}"
+    )
+
+
+def _in_short(message: str) -> str:
+    """A message whose further lines compare two objects: what differs of them."""
+    first, *rest = message.splitlines() or [""]
+    differing = [f"\n    {line}" for line in rest if line[:1] in ("-", "+")]
+    return "".join([first, *differing])
 
 
 def _sentence(text: str) -> str:

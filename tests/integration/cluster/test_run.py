@@ -200,6 +200,31 @@ def test_an_object_made_by_hand_is_adopted(place: Place) -> None:
     assert place.run(wanted).outcomes[wanted.id] == "ok"
 
 
+def test_a_claim_that_somebody_made_is_told_how_to_be_used(place: Place) -> None:
+    theirs = place.claim(accessModes=["ReadWriteMany"])
+    del theirs["metadata"]["labels"]
+    place.kubectl("create", "-f", "-", stdin=json.dumps(theirs))
+    wanted = ClusterObject(place.claim())
+    said = place.run(wanted, check=True).done[wanted.id]
+    assert "spec.accessModes: set by kubectl" in said.reason
+    assert "k8s.volume.existing: true" in said.hint and "k8s.volume.claim" in said.hint
+    taken = place.run(wanted, check=True, force_conflicts=True).done[wanted.id]
+    assert "spec is immutable" in taken.reason and '-  "ReadWriteMany"' in taken.reason
+    assert len(taken.reason.splitlines()) <= 4, taken.reason
+
+
+def test_a_service_of_others_is_left_to_them(place: Place) -> None:
+    place.kubectl("create", "deployment", "llm", "--image=example.test/other:1")
+    changed = place.deployment()
+    changed["spec"]["selector"]["matchLabels"] = {"app": "mine"}
+    changed["spec"]["template"]["metadata"]["labels"] = {"app": "mine"}
+    wanted = ClusterObject(changed)
+    for force in (False, True):
+        said = place.run(wanted, force_conflicts=force).done[wanted.id]
+        assert said.outcome == "failed" and "spec.selector" in said.reason
+        assert "name the service otherwise (k8s.name)" in said.hint
+
+
 def test_diff_shows_what_the_server_would_make_of_it(place: Place) -> None:
     place.run(ClusterObject(place.deployment(image="example.test/a:1")))
     wanted = ClusterObject(place.deployment(image="example.test/a:2"))
