@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from rolecall.cluster.errors import Forbidden, not_served, refused
 from rolecall.cluster.kinds import Kinds
 from rolecall.cluster.kubeconfig import POOL, Access, access
 from rolecall.cluster.objects import MANAGED_BY, MANAGER, Found, Object, Question, Ref, Selection
+from rolecall.cluster.parallel import parallel
 from rolecall.cluster.wire import JSON, Answer, Wire
 from rolecall.errors import ConfigError
 
@@ -111,29 +111,28 @@ class Api:
         unique = list(dict.fromkeys(questions))
         lists = _lists(unique)
         direct = [one for one in unique if not _is_listed(one, lists)]
-        with ThreadPoolExecutor(POOL) as pool:
-            asked: list[Question] = [*lists.values(), *direct]
-            answers = dict(zip(asked, self._all(asked, pool), strict=True))
-            found: dict[Question, Found] = {one: answers[one] for one in direct}
-            for family, selection in lists.items():
-                things = answers[selection]
-                assert isinstance(things, tuple)
-                for thing in things:
-                    found[Ref(*family[:2], thing["metadata"]["name"], family[2])] = thing
-            for one in unique:
-                if isinstance(one, Selection) and one not in found:
-                    found[one] = _selected(answers[lists[_family(one)]], one)
-            missing = [one for one in unique if isinstance(one, Ref) and one not in found]
-            found |= dict.fromkeys(self._absent(missing, pool))
-            missing = [one for one in missing if one not in found]
-            found |= zip(missing, self._all(missing, pool), strict=True)
+        asked: list[Question] = [*lists.values(), *direct]
+        answers = dict(zip(asked, self._all(asked), strict=True))
+        found: dict[Question, Found] = {one: answers[one] for one in direct}
+        for family, selection in lists.items():
+            things = answers[selection]
+            assert isinstance(things, tuple)
+            for thing in things:
+                found[Ref(*family[:2], thing["metadata"]["name"], family[2])] = thing
+        for one in unique:
+            if isinstance(one, Selection) and one not in found:
+                found[one] = _selected(answers[lists[_family(one)]], one)
+        missing = [one for one in unique if isinstance(one, Ref) and one not in found]
+        found |= dict.fromkeys(self._absent(missing))
+        missing = [one for one in missing if one not in found]
+        found |= zip(missing, self._all(missing), strict=True)
         return [found[one] for one in questions]
 
-    def _all(self, questions: Sequence[Question], pool: ThreadPoolExecutor) -> list[Found]:
+    def _all(self, questions: Sequence[Question]) -> list[Found]:
         """The answers; of several that are forbidden, one error names them all."""
         answers: list[Found] = []
         refused: dict[str, Forbidden] = {}
-        for question, said in zip(questions, pool.map(self._allowed, questions), strict=True):
+        for question, said in zip(questions, parallel(self._allowed, questions, POOL), strict=True):
             if isinstance(said, Forbidden):
                 verb, name = ("get", question.name) if isinstance(question, Ref) else ("list", "")
                 ref = Ref(question.api_version, question.kind, name, question.namespace)
@@ -155,11 +154,11 @@ class Api:
         except Forbidden as error:
             return error
 
-    def _absent(self, refs: Sequence[Ref], pool: ThreadPoolExecutor) -> list[Ref]:
+    def _absent(self, refs: Sequence[Ref]) -> list[Ref]:
         """Those that are not there, where so many are in doubt that all names are listed."""
         counts = Counter(map(_family, refs))
         doubted = [family for family, count in counts.items() if count >= DOUBTS]
-        lists = pool.map(lambda family: self._listed(Selection(*family), NAMES), doubted)
+        lists = parallel(lambda family: self._listed(Selection(*family), NAMES), doubted, POOL)
         names = {
             family: {thing["metadata"]["name"] for thing in things}
             for family, things in zip(doubted, lists, strict=True)
@@ -286,8 +285,7 @@ class Api:
 
     def missing(self, rights: Sequence[Right]) -> list[Right]:
         """Those of ``rights`` that the cluster does not give (SelfSubjectAccessReview)."""
-        with ThreadPoolExecutor(POOL) as pool:
-            given = list(pool.map(self._has, rights))
+        given = parallel(self._has, rights, POOL)
         return [right for right, is_given in zip(rights, given, strict=True) if not is_given]
 
     def _has(self, right: Right) -> bool:

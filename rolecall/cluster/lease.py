@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from rolecall.cluster.objects import MANAGED_BY, MANAGER, Found, Object, Ref
-from rolecall.errors import RolecallError
+from rolecall.errors import RolecallError, UnreachableError
 from rolecall.lock import LOCK_POLL, LockHolder, locked_error, signature
 
 if TYPE_CHECKING:
@@ -60,15 +60,18 @@ def held(
     run_id: str,
     deadline: float,
     waiting: Callable[[str], None],
+    stop: threading.Event,
 ) -> Iterator[None]:
     """Hold the lock of ``namespace``, waiting until ``deadline`` (monotonic) for who has it.
 
-    ``name`` is the host's in messages; ``waiting`` hears once for whom it is waited.
+    ``name`` is the host's in messages; ``waiting`` hears once for whom it is waited; ``stop``
+    ends the waiting.
 
     Raises:
         LockedError: another run holds it.
+        UnreachableError: the waiting was ended.
     """
-    taken = _take(api, lock_ref(namespace), name, run_id, deadline, waiting)
+    taken = _take(api, lock_ref(namespace), name, run_id, deadline, waiting, stop)
     over = threading.Event()
     thread = threading.Thread(target=_renew, args=(api, taken, over), daemon=True)
     thread.start()
@@ -82,10 +85,18 @@ def held(
 
 
 def _take(
-    api: Api, ref: Ref, name: str, run_id: str, deadline: float, waiting: Callable[[str], None]
+    api: Api,
+    ref: Ref,
+    name: str,
+    run_id: str,
+    deadline: float,
+    waiting: Callable[[str], None],
+    stop: threading.Event,
 ) -> Object:
     said = ""
     while True:
+        if stop.is_set():
+            raise UnreachableError(f"{name}: interrupted")
         found = api.read([ref])[0]
         by = holder(found)
         if not by:
@@ -106,7 +117,7 @@ def _take(
         if by != said:
             waiting(f"waiting: {error.message}")
         said = by
-        time.sleep(LOCK_POLL)
+        stop.wait(LOCK_POLL)
 
 
 def _new(ref: Ref, text: str) -> dict[str, Any]:

@@ -6,13 +6,14 @@ difference is, what check mode foretells and which events are told is the same.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from rolecall.cluster.lease import held, holder, lock_ref, lock_rights
+from rolecall.cluster.parallel import parallel
 from rolecall.cluster.resource import ClusterResource, Look
 from rolecall.cluster.target import ClusterTarget, cluster_of
 from rolecall.errors import ConfigError, RolecallError, UnreachableError
@@ -137,6 +138,8 @@ class ClusterRun:
         self._written: frozenset[str] = frozenset()
         self._stopped_by = ""
         self._number = 0
+        self._free = threading.Event()
+        self._free.set()
 
     def run(self) -> None:
         """Predict, or converge every step in order and stop at the first that fails.
@@ -179,6 +182,7 @@ class ClusterRun:
             lock.begin(said.removeprefix("waiting: "))
 
         with (
+            self._let_go(),
             lock,
             held(
                 self.target.api,
@@ -187,6 +191,7 @@ class ClusterRun:
                 self._run_id,
                 time.monotonic() + self._options.lock_wait,
                 waiting,
+                self.target.stop,
             ),
         ):
             lock.end()
@@ -195,8 +200,9 @@ class ClusterRun:
             self._converge(opened.steps, opened.answers)
 
     def interrupt(self) -> None:
-        """Stop waiting; what the cluster is doing goes on."""
+        """Stop waiting, and give the lock up; what the cluster is doing goes on."""
         self.target.stop.set()
+        self._free.wait()
 
     def close(self) -> None:
         """Connections end with the process."""
@@ -207,6 +213,15 @@ class ClusterRun:
 
     def _facts(self) -> dict[str, str | int | bool]:
         return {"kind": "cluster", "namespace": self.target.namespace}
+
+    @contextmanager
+    def _let_go(self) -> Iterator[None]:
+        """While there is a lock to be given up."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
 
     @contextmanager
     def _exchange(self, what: str) -> Iterator[None]:
@@ -244,8 +259,8 @@ class ClusterRun:
         refused: dict[int, Prediction] = {}
         if not steps:
             return refused
-        with self._exchange("rehearse"), ThreadPoolExecutor(TOGETHER) as pool:
-            said = list(pool.map(lambda step: _rehearsed(step, self.target), steps))
+        with self._exchange("rehearse"):
+            said = parallel(lambda step: _rehearsed(step, self.target), steps, TOGETHER)
         for step, answer in zip(steps, said, strict=True):
             if isinstance(answer, ConfigError):  # such as a namespace that does not exist
                 raise answer
@@ -313,8 +328,8 @@ class ClusterRun:
             changes = self._changes(step, before)
             shown = mask(changes) if step.resource.secret else changes
             self._emit(Applying(self._name, step.role, step.resource.id, shown))
-        with self._exchange("apply"), ThreadPoolExecutor(TOGETHER) as pool:
-            errors = list(pool.map(lambda step: self._call(step, before[step.number]), group))
+        with self._exchange("apply"):
+            errors = parallel(lambda step: self._call(step, before[step.number]), group, TOGETHER)
         for step in group:
             self._written |= step.resource.writes()
         with suppress(RolecallError) if any(errors) else nullcontext():

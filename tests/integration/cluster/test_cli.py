@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tests.integration.cluster.desk import (
     pods_go_well,
     project,
 )
-from tests.rig.kubernetes.cluster import Cluster
+from tests.rig.kubernetes.cluster import CONTEXT, Cluster
 
 GROUPS = ("cpu", "kubernetes")
 
@@ -185,6 +186,43 @@ def test_an_interrupt_gives_up_the_lock_and_the_next_run_follows_the_same_job(de
     assert desk.names("pvc") == ["persistentvolumeclaim/llm-data"]
     desk.inv("destroy", "--yes", "--delete-data")
     assert desk.names("pvc") == []
+
+
+@pytest.mark.parametrize("words", [("plan",), ("status",), ("destroy", "--yes")])
+def test_an_api_server_that_never_answers_holds_on_to_nobody(
+    desk: Desk, words: tuple[str, ...]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = {"server": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        kubeconfig = {
+            "contexts": [{"name": CONTEXT, "context": {"cluster": "a", "user": "a"}}],
+            "clusters": [{"name": "a", "cluster": host}],
+            "users": [{"name": "a", "user": {}}],
+        }
+        desk.kubeconfig = desk.folder / "silent"
+        desk.kubeconfig.write_text(json.dumps(kubeconfig))
+        desk.write(*GROUPS, k8s={"image": IMAGE})
+        run = subprocess.Popen(
+            desk.command(*words),
+            cwd=desk.folder,
+            env=desk.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            silent.settimeout(30)
+            with silent.accept()[0] as asked:
+                assert asked.recv(1000)
+                os.killpg(run.pid, signal.SIGINT)
+                shown, _ = run.communicate(timeout=10)
+        finally:
+            run.kill()
+            run.wait()
+    assert run.returncode == 130, shown
+    assert "Traceback" not in shown and "interrupted" in shown
 
 
 def test_secrets_show_up_nowhere_but_in_secrets(desk: Desk, root: Path) -> None:
