@@ -80,6 +80,12 @@ DEFAULTS: Mapping[str, tuple[Any, ...]] = {
     "volumeMode": ("Filesystem",),
 }
 
+#: Numbers whose zero a server takes for a field that is not there. Of all others it is a value: no
+#: replicas, say (Kubernetes 1.34, k8s.io/api: those are pointers).
+ZERO_IS_NOTHING = frozenset(
+    {"failureThreshold", "periodSeconds", "successThreshold", "timeoutSeconds"}
+)
+
 #: Of custom resources: what their schemas have where they embed Kubernetes' own types.
 GUESSED: Mapping[str, tuple[Any, ...]] = {"name": ("",), "protocol": ("TCP",)}
 
@@ -146,6 +152,8 @@ def _rewritten(desired: Any, live: Any, path: Sequence[Step], kind: str) -> bool
     if desired is None:
         # Whatever the server has chosen. Only it knows whether it would choose it again.
         return holder not in _FREE or not live
+    if _is_number(desired) and not desired and name not in ZERO_IS_NOTHING:
+        return False
     if not desired and not isinstance(desired, Mapping):
         return live in (None, "", [], {}) or filled_in(name, live, builtin=True)
     if name == "caBundle" or (kind, holder) in ENCODED:
@@ -155,6 +163,10 @@ def _rewritten(desired: Any, live: Any, path: Sequence[Step], kind: str) -> bool
     if holder in RESOURCES or name in QUANTITIES or (holder, name) == ("target", "value"):
         return same_quantity(desired, live, milli=holder in RESOURCES)
     return name in TIMES and _time(desired) is not None and _time(desired) == _time(live)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _bytes(text: Any) -> bytes | None:
