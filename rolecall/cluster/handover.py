@@ -8,7 +8,7 @@ given up first, and the value left as it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rolecall.cluster.ending import until_gone
 from rolecall.cluster.errors import Conflict
@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 #: The field.
 REPLICAS = "spec.replicas"
 
+#: Whether an entry of ``managedFields`` of a workload is one that is meant.
+_Whose: TypeAlias = "Callable[[Object, Mapping[str, Any]], bool]"
+
 #: Attempts, since controllers write their status into the same object meanwhile.
 _TRIES = 5
 
 
 def give_up_replicas(api: Api, ref: Ref) -> None:
-    """Own the number of a workload's pods no longer; raises as :func:`_let_go`."""
-    _let_go(api, ref, _is_ours)
+    """Own the number of a workload's pods no longer, unless it is none; raises as :func:`_let_go`.
+
+    An autoscaler never begins with none (kubernetes.io, "Implicit maintenance-mode
+    deactivation"), so that becomes the default.
+    """
+    _let_go(api, ref, lambda live, entry: bool(live["spec"].get("replicas")) and _is_ours(entry))
 
 
 def take_back_replicas(cluster: ClusterTarget, workload: Object) -> None:
@@ -42,7 +49,7 @@ def take_back_replicas(cluster: ClusterTarget, workload: Object) -> None:
         cluster.api.delete(autoscaler)
         until_gone(cluster, autoscaler)
     if autoscalers:
-        _let_go(cluster.api, ref, _is_of_scaling)
+        _let_go(cluster.api, ref, lambda _, entry: entry.get("subresource") == "scale")
 
 
 def is_scaled_by_us(api: Api, workload: Object) -> bool:
@@ -65,7 +72,7 @@ def _autoscalers(api: Api, workload: Object) -> list[Ref]:
     ]
 
 
-def _let_go(api: Api, ref: Ref, whose: Callable[[Mapping[str, Any]], bool]) -> None:
+def _let_go(api: Api, ref: Ref, whose: _Whose) -> None:
     """Take the field out of what some own. Nothing is written where they do not.
 
     Raises:
@@ -89,11 +96,7 @@ def _is_ours(entry: Mapping[str, Any]) -> bool:
     return entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
 
 
-def _is_of_scaling(entry: Mapping[str, Any]) -> bool:
-    return entry.get("subresource") == "scale"
-
-
-def _without(live: Object, whose: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any] | None:
+def _without(live: Object, whose: _Whose) -> dict[str, Any] | None:
     """``metadata`` in which those own the field no longer; None where they do not anyway.
 
     It is for the very version that was read.
@@ -102,7 +105,7 @@ def _without(live: Object, whose: Callable[[Mapping[str, Any]], bool]) -> dict[s
     found = False
     for entry in live["metadata"].get("managedFields") or ():
         spec = (entry.get("fieldsV1") or {}).get("f:spec") or {}
-        if not whose(entry) or "f:replicas" not in spec:
+        if not whose(live, entry) or "f:replicas" not in spec:
             entries.append(entry)
             continue
         found = True

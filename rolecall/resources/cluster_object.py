@@ -118,7 +118,7 @@ class ClusterObject(ClusterResource):
         found = target.api.read([self.ref])[0]
         live = None if isinstance(found, tuple) or is_going(found) else found
         manifest = self._stamped
-        if live is not None and self._leaves_replicas and "replicas" in live["spec"]:
+        if live is not None and self._leaves_replicas and live["spec"].get("replicas"):
             spec = {**manifest["spec"], "replicas": live["spec"]["replicas"]}
             manifest = {**manifest, "spec": spec}
         try:
@@ -141,7 +141,7 @@ class ClusterObject(ClusterResource):
 
     @property
     def _leaves_replicas(self) -> bool:
-        """Whether the number of pods is somebody else's: it stays as it is until they set it."""
+        """Whether the number of pods is somebody else's: it stays until they set it, unless 0."""
         return self.ref.kind == _SCALED and "replicas" not in self.manifest["spec"]
 
     @cached_property
@@ -164,7 +164,7 @@ class ClusterObject(ClusterResource):
         fields = dict(self._desired)
         besides: list[str] = []
         for change in changes:
-            if self._leaves_replicas and change.path == REPLICAS:
+            if self._leaves_replicas and change.path == REPLICAS and change.before != "0":
                 besides.append(f"{change.path} {_text(change.before)}, left to others")
             elif change.path not in fields:
                 besides.append(f"{change.path} {_text(change.before)} → {_text(change.after)}")

@@ -478,6 +478,11 @@ class K8s(Published):
     t9k: T9k = T9k()
     """The settings of flavour ``t9k`` alone."""
 
+    @property
+    def serves_nothing(self) -> bool:
+        """Whether no pod is wanted. On T9k a request brings one up."""
+        return self.flavour == "kubernetes" and not (self.replicas or self.autoscale.enabled)
+
     @field_validator("name")
     @classmethod
     def _name_leaves_room(cls, value: str) -> str:

@@ -44,7 +44,17 @@ def cluster_status(target: ClusterTarget, opened: Opened) -> HostStatus:
         openai=_openai(host, found[0], known),
         warning=warning(host),
         image=_images(up),
+        idle=_idle(host),
     )
+
+
+def _idle(host: Host) -> str:
+    settings = host.settings(K8s)
+    if settings.serves_nothing:
+        return "k8s.replicas is 0; ./inv deploy with more serves again"
+    if settings.flavour == "t9k" and settings.replicas == 0:
+        return "k8s.replicas is 0: the platform brings a pod up when somebody asks"
+    return ""
 
 
 def _openai(host: Host, service: Found, known: Sequence[Object]) -> OpenAi | None:

@@ -97,6 +97,7 @@ class HostStatus:
         openai: what speaks OpenAI's API, where that is set.
         warning: what is amiss with who may ask.
         image: of the pods that serve, on a cluster.
+        idle: why nothing is to be started though nothing serves; empty where it is.
     """
 
     host: str
@@ -112,6 +113,7 @@ class HostStatus:
     openai: OpenAi | None = None
     warning: str = ""
     image: str = ""
+    idle: str = ""
 
     @property
     def serves(self) -> bool:

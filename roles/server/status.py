@@ -172,5 +172,7 @@ def _time(unix: int) -> str:
 
 def _way_out(status: HostStatus) -> str:
     """``start`` where only the server is missing; else everything has to be converged."""
+    if status.idle:
+        return status.idle
     made = all(counts.keys() <= {"ok"} for role, counts in status.roles.items() if role != "server")
     return "./inv start" if made else "./inv plan shows what is missing, ./inv deploy makes it"

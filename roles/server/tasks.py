@@ -261,8 +261,8 @@ def show_answer(
     if isinstance(result.target, ClusterTarget):
         from roles.k8s.answer import say_where
 
-        say_where(result.target, result.host, stream, changed=changed)
-        stream.emit(Message(name, f"next: {_what_comes_next(project, flags, name)}"))
+        if say_where(result.target, result.host, stream, changed=changed):
+            stream.emit(Message(name, f"next: {_what_comes_next(project, flags, name)}"))
         return
     if changed:
         sampling = asked_anew(result.target, result.host, Sampling(60, temperature=0.0))

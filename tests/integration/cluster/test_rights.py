@@ -117,6 +117,12 @@ def test_the_documented_role_is_enough_from_nothing_to_serving_and_back(desk: De
         back = desk.inv("rollback")
         assert re.search(r"changed +deployment:llm", back), back
         assert "8011" not in desk.kubectl("get", "deployment/llm", "-o", "yaml")
+        # Room for something else: nothing is asked, since nothing serves.
+        roomy = desk.inv("deploy", "--set", "k8s.replicas=0")
+        assert "k8s.replicas is 0: nothing serves until it is more" in roomy, roomy
+        assert "serving at" not in roomy and "chat" not in roomy, roomy
+        idle = desk.inv("status", "--set", "k8s.replicas=0", status=1)
+        assert "./inv deploy with more serves again" in idle and "./inv start" not in idle, idle
         desk.inv("destroy", "--yes")
         assert desk.names("pvc") == ["persistentvolumeclaim/llm-data"]
         desk.inv("destroy", "--yes", "--delete-data")

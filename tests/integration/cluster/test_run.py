@@ -96,6 +96,21 @@ def test_what_others_add_stays_and_what_we_drop_goes(place: Place) -> None:
     assert place.run(wanted).outcomes[wanted.id] == "ok"
 
 
+def test_a_zero_is_not_what_the_server_would_fill_in(place: Place) -> None:
+    place.run(ClusterObject(place.deployment(replicas=1)))
+    wanted = ClusterObject(place.deployment(replicas=0))
+    assert place.run(wanted, check=True).outcomes[wanted.id] == "would change"
+    none = place.deployment(replicas=0)
+    none["spec"]["revisionHistoryLimit"] = 0
+    none["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 0
+    for _ in range(2):
+        said = place.run(ClusterObject(none))
+        spec = place.get("deployment/llm")["spec"]
+        assert (spec["replicas"], spec["revisionHistoryLimit"]) == (0, 0)
+        assert spec["template"]["spec"]["terminationGracePeriodSeconds"] == 0
+    assert said.outcomes[wanted.id] == "ok"
+
+
 def without_replicas(place: Place) -> ClusterObject:
     manifest = place.deployment()
     del manifest["spec"]["replicas"]
@@ -117,6 +132,14 @@ def test_pods_stay_when_their_number_is_left_to_others(place: Place) -> None:
     place.kubectl("scale", "deployment/llm", "--replicas=4")
     assert place.run(left).outcomes[left.id] == "ok"
     assert place.get("deployment/llm")["spec"]["replicas"] == 4
+
+
+def test_no_pods_are_not_left_to_an_autoscaler_that_would_never_begin(place: Place) -> None:
+    place.run(ClusterObject(place.deployment(replicas=0)))
+    left = without_replicas(place)
+    assert "replicas: 1" in place.run(left, check=True, diff=True).text
+    place.run(left)
+    assert place.get("deployment/llm")["spec"]["replicas"] == 1
 
 
 def test_a_number_of_pods_that_nobody_took_over_is_set_again(place: Place) -> None:
