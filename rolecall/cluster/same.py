@@ -118,6 +118,8 @@ def settled(desired: Any, live: Any, path: Sequence[Step], shapes: Shapes) -> bo
         return True
     builtin = shapes.sure(path)
     if isinstance(desired, Mapping) and isinstance(live, Mapping):
+        if builtin and _is_free(path, shapes.kind):
+            return equal(desired, live)
         return all(
             settled(value, live[name], (*path, name), shapes)
             if name in live
@@ -135,6 +137,12 @@ def settled(desired: Any, live: Any, path: Sequence[Step], shapes: Shapes) -> bo
     if equal(desired, live):
         return True
     return builtin and _rewritten(desired, live, path, shapes.kind)
+
+
+def _is_free(path: Sequence[Step], kind: str) -> bool:
+    """Whether a map's keys are the user's, so that an empty value is one and nothing is added."""
+    name = fields(path)[1]
+    return name in _FREE or (name == "selector" and kind == "Service")
 
 
 def filled_in(name: str, live: Any, *, builtin: bool) -> bool:

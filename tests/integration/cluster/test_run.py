@@ -111,6 +111,22 @@ def test_a_zero_is_not_what_the_server_would_fill_in(place: Place) -> None:
     assert said.outcomes[wanted.id] == "ok"
 
 
+@pytest.mark.parametrize("more", [{"node-role.kubernetes.io/gpu": ""}, {"protocol": "TCP"}])
+def test_labels_of_nodes_are_compared_one_by_one(place: Place, more: dict[str, str]) -> None:
+    def chosen(**labels: str) -> ClusterObject:
+        manifest = place.deployment()
+        manifest["spec"]["template"]["spec"]["nodeSelector"] = {"zone": "a", **labels}
+        return ClusterObject(manifest)
+
+    place.run(chosen())
+    wanted = chosen(**more)
+    assert place.run(wanted).outcomes[wanted.id] == "changed"
+    spec = place.get("deployment/llm")["spec"]["template"]["spec"]
+    assert spec["nodeSelector"] == {"zone": "a", **more}
+    assert place.run(wanted).outcomes[wanted.id] == "ok"
+    assert place.run(chosen()).outcomes[wanted.id] == "changed"
+
+
 def without_replicas(place: Place) -> ClusterObject:
     manifest = place.deployment()
     del manifest["spec"]["replicas"]
