@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import selectors
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,9 @@ from rolecall.errors import RolecallError, UnreachableError
 
 #: Seconds that a step is given to end by itself after an interrupt.
 GRACE = 5.0
+
+#: Seconds between two looks at whether the shell has ended.
+_LOOK = 0.1
 
 
 class LocalChannel:
@@ -56,10 +60,18 @@ class LocalChannel:
         return os.read(self._process.stdout.fileno(), 1 << 16)
 
     def close(self) -> None:
-        """End the input and wait: a step in progress is finished, not cut."""
+        """End the input and wait: a step in progress is finished, not cut.
+
+        What it still prints is read, for it waits until it is: after Ctrl-C nobody else does.
+        """
         assert self._process.stdin is not None and self._process.stdout is not None
         with suppress(BrokenPipeError):
             self._process.stdin.close()
+        with selectors.DefaultSelector() as ready:
+            ready.register(self._process.stdout, selectors.EVENT_READ)
+            while self._process.poll() is None:  # a detached job may hold its output open
+                if ready.select(_LOOK) and not self.read():
+                    break
         self._process.wait()
         self._process.stdout.close()
 

@@ -50,10 +50,10 @@ class Wanted:
 def bench(project: Project, flags: Flags, workload: Workload, wanted: Wanted) -> int:
     """Test each chosen host, one after the other; returns the exit status.
 
-    It is 1 where a request failed, 130 after Ctrl-C.
+    It is 1 where a request failed or one of several hosts could not be asked, 130 after Ctrl-C.
 
     Raises:
-        RolecallError: nothing is served on a host.
+        RolecallError: nothing is served on the only host.
         ConfigError: an option is wrong, or the result to compare with is of another workload.
     """
     plot.check(wanted.picture)
@@ -68,7 +68,14 @@ def bench(project: Project, flags: Flags, workload: Workload, wanted: Wanted) ->
         check(one, workload)
     run_id, files, status = new_run_id(), list[Path](), 0
     for plan in plans:
-        result = _test(project, flags, plan, workload, run_id)
+        try:
+            result = _test(project, flags, plan, workload, run_id)
+        except RolecallError as error:
+            if len(plans) == 1:
+                raise
+            _not_asked(plan.target.name, error, wanted)
+            status = 1
+            continue
         files.append(keep(folder, result))
         _tell(result, files[-1], wanted)
         if wanted.against and result.levels:
@@ -77,7 +84,7 @@ def bench(project: Project, flags: Flags, workload: Workload, wanted: Wanted) ->
         if result.stopped == _INTERRUPTED:
             return INTERRUPTED
         status |= any(level.errors or not level.requests for level in result.levels)
-    if wanted.picture:
+    if wanted.picture and files:
         why = plot.plot(project.state, files, wanted.picture)
         if why:
             drawing = words(map(str, ("python", plot.DRAW, wanted.picture, *files)))
@@ -179,6 +186,16 @@ def _tell(result: Result, path: Path, wanted: Wanted) -> None:
     for line in lines(result):
         print(line)
     print(f"kept: {path}")
+
+
+def _not_asked(host: str, error: RolecallError, wanted: Wanted) -> None:
+    """That a host is left out; the others are tested all the same."""
+    if wanted.json:
+        said = {"host": host, "reason": error.message, "hint": error.hint}
+        print(json.dumps({"event": "not asked", **said}))
+        return
+    hint = f"\n  next: {error.hint}" if error.hint else ""
+    print(f"{host} not tested: {error.message}{hint}", file=sys.stderr)
 
 
 def _say(line: str, wanted: Wanted) -> None:

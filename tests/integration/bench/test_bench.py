@@ -158,6 +158,24 @@ def test_a_server_that_goes_away_is_told_with_its_failures(deployed):
     assert "4 at a time" not in out
 
 
+def test_a_host_that_cannot_be_asked_hides_no_other(deployed, tmp_path):
+    """The first of two hosts is not there."""
+    (port,) = free_ports(1)
+    gone = {"ansible_host": "127.0.0.1", "ansible_port": port, "ansible_user": "nobody"}
+    hosts = {"gone": gone, "here": {"ansible_connection": "local"}}
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"cpu": {"hosts": hosts}}))
+    chosen = ("--inventory", str(inventory), "--hosts", "gone,here")
+    done = deployed.inv("bench", *SMALL, *chosen)
+    assert done.returncode == 1
+    assert "gone not tested: gone (nobody@127.0.0.1" in done.stderr and "next: " in done.stderr
+    assert "here: triton API" in done.stdout
+    told = deployed.inv("bench", *SMALL, *chosen, "--json")
+    first, second = map(json.loads, told.stdout.splitlines())
+    assert (first["event"], first["host"]) == ("not asked", "gone")
+    assert (second["event"], second["host"]) == ("bench", "here")
+
+
 def test_where_nothing_is_served_it_says_so(deployed):
     (port,) = free_ports(1)
     done = run_inv("bench", *SMALL, *deployed.options, "--set", f"server.http_port={port}")
