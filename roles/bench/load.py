@@ -105,8 +105,10 @@ class Run:
         numbers = itertools.count(self.number * _LEVEL)
         self._make_prompts()
         async with Clients() as clients:
-            await self._warm_up(clients, numbers)
-            self.samples.clear()
+            try:
+                await self._warm_up(clients, numbers)
+            finally:  # also where Ctrl-C ends it: what was measured of it does not count
+                self.samples.clear()
             self.unconnected, self.gone = 0, False
             self.warm()
             self._start = self.clock()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -76,6 +76,9 @@ def bench(project: Project, flags: Flags, workload: Workload, wanted: Wanted) ->
             _not_asked(plan.target.name, error, wanted)
             status = 1
             continue
+        if result.stopped == _INTERRUPTED and not result.levels:
+            _say(f"{result.host}: interrupted before anything was measured", wanted)
+            return INTERRUPTED
         files.append(keep(folder, result))
         _tell(result, files[-1], wanted)
         if wanted.against and result.levels:
@@ -85,13 +88,16 @@ def bench(project: Project, flags: Flags, workload: Workload, wanted: Wanted) ->
             return INTERRUPTED
         status |= any(level.errors or not level.requests for level in result.levels)
     if wanted.picture and files:
-        why = plot.plot(project.state, files, wanted.picture)
-        if why:
-            drawing = words(map(str, ("python", plot.DRAW, wanted.picture, *files)))
-            _say(f"no picture: {why}\n  next: with matplotlib, {drawing}", wanted)
-        else:
-            _say(f"drawn: {wanted.picture}", wanted)
+        _draw(project, files, wanted)
     return status
+
+
+def _draw(project: Project, files: Sequence[Path], wanted: Wanted) -> None:
+    if why := plot.plot(project.state, files, wanted.picture):
+        drawing = words(map(str, ("python", plot.DRAW, wanted.picture, *files)))
+        _say(f"no picture: {why}\n  next: with matplotlib, {drawing}", wanted)
+    else:
+        _say(f"drawn: {wanted.picture}", wanted)
 
 
 def _test(

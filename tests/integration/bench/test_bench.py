@@ -145,6 +145,19 @@ def test_an_interrupt_keeps_and_shows_what_was_measured(deployed):
     assert kept["stopped"] == "interrupted" and kept["levels"][0]["requests"] >= 1
 
 
+def test_an_interrupt_before_anything_was_measured_keeps_nothing(deployed):
+    """Else the next test would be compared with it: --against last."""
+    kept = ROOT / ".rolecall" / "bench"
+    before = set(kept.glob("*"))
+    warming = ("--input", "8", "--output", "8", "--warm-up", "2000", "--requests", "1")
+    process = begun(deployed, *warming)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 130, out + err
+    assert "interrupted before anything was measured" in out
+    assert set(kept.glob("*")) == before
+
+
 def test_a_server_that_goes_away_is_told_with_its_failures(deployed):
     process = begun(deployed, *LONG)
     try:

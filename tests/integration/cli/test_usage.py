@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -151,3 +153,22 @@ def test_it_runs_from_another_folder_whatever_lies_there(tmp_path: Path) -> None
     link = tmp_path / "inv"
     link.symlink_to(INV)
     assert run_inv("--list", inv=tmp_path / "inv", cwd=tmp_path).returncode == 0
+
+
+def test_ctrl_c_before_a_task_has_begun_is_no_traceback() -> None:
+    """As pressed while modules are imported, which is most of the first half second."""
+    pressed = f"""
+import builtins, runpy, sys
+sys.path.insert(0, {str(ROOT)!r})
+imported = builtins.__import__
+def press(name, *more, **named):
+    if name == "invoke" or name.startswith("invoke."):
+        raise KeyboardInterrupt
+    return imported(name, *more, **named)
+builtins.__import__ = press
+runpy.run_module("rolecall", run_name="__main__", alter_sys=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", pressed, "--list"], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
