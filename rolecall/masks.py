@@ -24,16 +24,38 @@ _NAMES = frozenset({"host", "hosts", "role"})
 # A password in an address: https://user:password@host
 _IN_URL = re.compile(r"(?<=://)([^\s/@:]*):[^\s/@]+@")
 
+#: From base64 to the one of addresses and tokens.
+_URL_SAFE = str.maketrans("+/", "-_")
+
 T = TypeVar("T")
 
 
 def longest_first(secrets: Iterable[str]) -> tuple[str, ...]:
     """The secrets that can be looked for, the longest first: one may hold another.
 
-    Of one of several lines, each line: it may be printed by itself.
+    Of one of several lines, each line: it may be printed by itself. Each also as it is written
+    in an address, in JSON and in base64.
     """
     lines = {line.strip() for secret in secrets for line in (secret, *secret.splitlines())}
-    return tuple(sorted((one for one in lines if len(one) >= SHORTEST), key=len, reverse=True))
+    forms = {form for line in lines if len(line) >= SHORTEST for form in _forms(line)}
+    return tuple(sorted(forms, key=len, reverse=True))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """A secret as it may stand in what another program prints."""
+    import base64
+    from urllib.parse import quote, quote_plus
+
+    data = secret.encode("utf-8", "surrogateescape")
+    yield secret
+    yield from (quote(data, safe=""), quote(data), quote_plus(data))
+    yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+    for before in range(3):  # such as that of "user:" in front of it: what is the same for all
+        first = -(-before * 8 // 6)
+        last = (before + len(data)) * 8 // 6
+        text = base64.b64encode(bytes(before) + data).decode()[first:last]
+        if len(text) >= SHORTEST:
+            yield from (text, text.translate(_URL_SAFE))
 
 
 def without(value: T, secrets: Sequence[str]) -> T:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 from pydantic import SecretStr
 
 from rolecall.events import Event, Message, Output, ResourceDone, RunStarted, Stream
 from rolecall.inventory import load_inventory
-from rolecall.masks import MASK, secrets_in, settings_of
+from rolecall.masks import MASK, longest_first, secrets_in, settings_of, without
 from rolecall.resource import Change
 from rolecall.settings import Override, Settings, resolve
 from rolecall.testing import Result
@@ -99,3 +102,22 @@ def test_a_stream_hides_secrets_in_every_event(event: Event) -> None:
     assert MASK in result.text
     assert result.events[-1] == Message("", "nothing is hidden")
     assert result.events[0].host == event.host
+
+
+@pytest.mark.parametrize("secret", ['hf_"a/b c+d\u00e9&=', "plain-token-123", "~~~???>>>"])
+def test_a_secret_is_masked_as_other_programs_write_it(secret: str) -> None:
+    data = secret.encode()
+    written = [
+        secret,
+        quote(secret, safe=""),
+        quote_plus(secret),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        *(base64.b64encode(before + data + b":end").decode() for before in (b"", b"u:", b"us:")),
+        *(base64.urlsafe_b64encode(before + data).decode() for before in (b"", b"u:", b"us:")),
+    ]
+    known = longest_first([secret])
+    for text in written:
+        masked = without(f"said: {text}", known)
+        assert MASK in masked
+        assert len(masked) <= len("said: ") + len(MASK) + 14, "no more than its edges is left"
