@@ -74,5 +74,9 @@ def converse(base_url: str, style: ChatFormat, sampling: Sampling) -> None:
             messages.clear()
         elif question:
             messages.append({"role": "user", "content": question})
-            said = answer(base_url, style.prompt(messages), sampling)
+            said = ""
+            try:
+                said = answer(base_url, style.prompt(messages), sampling)
+            except KeyboardInterrupt:  # before the answer has begun, or at its very end
+                print(" … stopped")
             messages.append({"role": "assistant", "content": said.strip()})
