@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from rolecall.errors import ConfigError
 from rolecall.resource import EVERYTHING, Apply, Observed, Probe, Resource, Script, ShellFunction
+from rolecall.resources.paths import check_texts
 from rolecall.shell import encode, quote, words
 
 # CREATES UNLESS STAMP DIGEST: done when the path exists, the test succeeds, or the stamp
@@ -56,6 +57,7 @@ class Command(Resource):
     claims: frozenset[str] = frozenset({EVERYTHING})
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", check_texts(self.id, "inputs", self.inputs))
         if not (self.creates or self.unless or self.inputs):
             raise ConfigError(
                 f"command {self.title!r} has no condition and would run every time",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
+from collections.abc import Iterable
 
 from rolecall.errors import ConfigError
 from rolecall.resource import Probe, ShellFunction
@@ -117,6 +118,21 @@ def check_ownership(id_: str, mode: object, owner: object = None, group: object 
             raise ConfigError(
                 f"{id_}: the {name} {account!r} is not a text", "give a name, or a number as text"
             )
+
+
+def check_texts(id_: str, name: str, values: Iterable[object]) -> tuple[str, ...]:
+    """Return ``values``, several texts, as a tuple.
+
+    Raises:
+        ConfigError: it is one text, whose letters would be taken for the texts, or holds a number.
+    """
+    if isinstance(values, str):
+        raise ConfigError(f"{id_}: {name} is one text", f'write {name}=("…", "…")')
+    texts = tuple(values)
+    for value in texts:
+        if not isinstance(value, str):
+            raise ConfigError(f"{id_}: {value!r} in {name} is not a text", "str(...) makes it one")
+    return tuple(map(str, texts))
 
 
 def check_title(title: str, kind: str) -> None:

@@ -20,7 +20,7 @@ from typing import ClassVar
 
 from rolecall.errors import ConfigError
 from rolecall.resource import Apply, Observed, Probe, Refuse, Removal, Resource, Script, diff
-from rolecall.resources.paths import check_path
+from rolecall.resources.paths import check_path, check_texts
 from rolecall.resources.service.listen import listen_patterns
 from rolecall.resources.service.texts import probe_function, supervisor, supervisor_digest
 from rolecall.resources.service.unit import unit_name, unit_text
@@ -113,6 +113,8 @@ class Service(Resource):
     def __post_init__(self) -> None:
         for name in ("env", "secret_env"):
             object.__setattr__(self, name, _pairs(getattr(self, name)))
+        for name in ("command", "files", "listens", "requires"):
+            object.__setattr__(self, name, check_texts(self.id, name, getattr(self, name)))
         for name in ("directory", "workdir"):
             object.__setattr__(self, name, check_path(getattr(self, name), self.id))
         files = tuple(sorted(check_path(path, self.id) for path in self.files))

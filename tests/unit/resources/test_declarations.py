@@ -41,6 +41,7 @@ COMMIT = "b" * 40
         (lambda: Absent("/etc/../usr"), "too near the root"),
         (lambda: Command("x", "true"), "no condition"),
         (lambda: Command("x", "true", inputs=("/a",)), "belong together"),
+        (lambda: Command("x", "true", inputs="/a", stamp="/b"), "inputs is one text"),  # type: ignore[arg-type]
         (lambda: Package("-oDebug::NoLocking=1"), "not the name of a package"),
         (lambda: Package("a b"), "not the name of a package"),
         (lambda: Package("a=1.0"), "not the name of a package"),

@@ -113,6 +113,10 @@ def test_its_probe_reads_its_files_and_it_writes_nothing_but_its_own() -> None:
         {"service": ""},
         {"command": ()},
         {"command": ("-x",)},
+        {"command": "web --port 80"},
+        {"command": ("web", "--port", 80)},
+        {"files": "/etc/web.conf"},
+        {"listens": "8000"},
         {"directory": "relative"},
         {"env": {"A-B": "1"}},
         {"env": {"A": "1"}, "secret_env": {"A": "2"}},
@@ -126,6 +130,10 @@ def test_its_probe_reads_its_files_and_it_writes_nothing_but_its_own() -> None:
 def test_a_wrong_declaration_is_refused_before_any_host(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         dataclasses.replace(WEB, **wrong)  # type: ignore[arg-type]
+
+
+def test_a_command_that_is_a_list_is_as_good() -> None:
+    assert dataclasses.replace(WEB, command=list(WEB.command)) == WEB  # type: ignore[arg-type]
 
 
 def test_listen_patterns_match_what_conflicts() -> None:
