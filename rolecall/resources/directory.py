@@ -68,7 +68,8 @@ class Directory(Resource):
         if observed.get("type") != "absent":
             return None
         name = quote(self.path)
-        script = f"rm -rf -- {name}" if self.purge else f"rmdir -- {name}"
+        left = f"{{ echo 'what no resource made is in it:'; ls -A -- {name} | head -n 5; exit 1; }}"
+        script = f"rm -rf -- {name}" if self.purge else f"rmdir -- {name} || {left}"
         return Removal(f"[ ! -d {name} ]", script, self.sudo)
 
     def reads(self) -> frozenset[str]:

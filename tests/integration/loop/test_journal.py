@@ -98,6 +98,16 @@ def test_a_creation_that_was_cut_off_is_removed_too(tmp_path, home, shell):
     assert not part.exists()
 
 
+def test_a_folder_that_destroy_cannot_remove_is_told_with_what_is_in_it(tmp_path, home, shell):
+    folder = Directory(f"{tmp_path}/folder")
+    converge([folder], home, shell=shell)
+    (tmp_path / "folder" / "notes of mine").touch()
+    entries = journal.read((home / "journal").read_text().splitlines())
+    (undo,) = [resource for _, resource in removals(entries) if resource.id == folder.id]
+    reason = converge([undo], home, shell=shell).reason(undo)
+    assert reason.rstrip().endswith("what no resource made is in it:\nnotes of mine")
+
+
 @pytest.mark.parametrize("kind", ["file", "link"])
 def test_what_a_killed_write_left_beside_its_place_is_removed_too(tmp_path, home, shell, kind):
     root = tmp_path / "root"
