@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rolecall.resource import Observed
+from rolecall.shell import quote
 
 
 @dataclass(frozen=True)
@@ -148,9 +149,10 @@ def script(extra: Sequence[str] = ()) -> str:
     """Shell text that tells a host's facts, those that roles bring, and who holds its lock.
 
     ``extra`` are the roles' texts. Each prints its facts with ``rc_field``, in a shell of its
-    own; what else it prints is ignored.
+    own; what else it prints is ignored. A text that ends within a quote gives no facts: the
+    host's shell would wait for the rest of it.
     """
-    texts = "".join(f"(\n:\n{text}\n)\n" for text in extra)
+    texts = "".join(f"(eval {quote(text)})\n" for text in extra)
     return f"{_SCRIPT}rc_frame extra\n{texts}" if texts else _SCRIPT
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -107,12 +108,31 @@ class Role(Generic[S]):
 def role(
     settings: type[S], facts: str = "", notes: Notes | None = None, on: Kind = "host"
 ) -> Callable[[RoleFunction[S]], Role[S]]:
-    """Make a role of the function below; its name is the role's. The rest: see :class:`Role`."""
+    """Make a role of the function below; its name is the role's. The rest: see :class:`Role`.
+
+    Raises:
+        ConfigError: it is no plain function of a host and settings.
+    """
 
     def decorate(function: RoleFunction[S]) -> Role[S]:
+        _check(function)
         return Role(function.__name__, settings, function, facts, notes, on)
 
     return decorate
+
+
+def _check(function: Callable[..., object]) -> None:
+    try:
+        inspect.signature(function).bind("host", "settings")
+        plain = not (inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function))
+    except TypeError:
+        plain = False
+    if not plain:
+        name = function.__name__
+        raise ConfigError(
+            f"role {name} is no plain function of a host and its settings",
+            f"write def {name}(host, settings):",
+        )
 
 
 @dataclass(frozen=True)

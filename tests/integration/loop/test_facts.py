@@ -53,6 +53,9 @@ def test_texts_do_not_disturb_each_other_nor_the_facts_of_every_host(
     brought = (
         "cd /; PATH=/none; rc_field one 1; echo noise >&2; exit 3",
         "rc_field hostname mine; rc_field colour red; rc_field two 2",
+        'rc_field never "closed',
+        "rc_field never 1; }; rc_field never 2; {",
+        "$(",
         "no-such-program-anywhere; rc_field three 3",
     )
     run(tmp_path / "wanted", home, shell, *brought)

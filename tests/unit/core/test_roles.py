@@ -44,6 +44,17 @@ def test_a_resource_that_one_role_declares_twice_is_refused_naming_it_once():
         declare([one])(HOST)
 
 
+async def waiting(host, settings):
+    return []
+
+
+@pytest.mark.parametrize("function", [lambda host: [], lambda host, settings, more: [], waiting])
+def test_a_role_is_a_plain_function_of_a_host_and_its_settings(function):
+    with pytest.raises(ConfigError, match="no plain function") as caught:
+        role(RunnerSettings)(function)
+    assert "(host, settings):" in caught.value.hint
+
+
 def test_a_fact_that_a_role_brings_is_found_by_its_name():
     host = Host("h", replace(FACTS, extra={"colour": "red"}), {})
     assert (host.fact("colour"), host.fact("size"), HOST.fact("colour")) == ("red", "", "")
