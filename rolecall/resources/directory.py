@@ -68,7 +68,7 @@ class Directory(Resource):
         if observed.get("type") != "absent":
             return None
         name = quote(self.path)
-        left = f"{{ echo 'what no resource made is in it:'; ls -A -- {name} | head -n 5; exit 1; }}"
+        left = f"{{ echo 'still in it:'; ls -A -- {name} | head -n 5; exit 1; }}"
         script = f"rm -rf -- {name}" if self.purge else f"rmdir -- {name} || {left}"
         return Removal(f"[ ! -d {name} ]", script, self.sudo)
 

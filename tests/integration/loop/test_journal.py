@@ -105,7 +105,7 @@ def test_a_folder_that_destroy_cannot_remove_is_told_with_what_is_in_it(tmp_path
     entries = journal.read((home / "journal").read_text().splitlines())
     (undo,) = [resource for _, resource in removals(entries) if resource.id == folder.id]
     reason = converge([undo], home, shell=shell).reason(undo)
-    assert reason.rstrip().endswith("what no resource made is in it:\nnotes of mine")
+    assert reason.rstrip().endswith("still in it:\nnotes of mine")
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
