@@ -90,7 +90,6 @@ class RolecallProgram(Program):
         optional = self._optional_positionals()
         by_name = {str(context.name): context for context in contexts}
         with usage_errors(f"./{self.binary}", tokens, by_name, optional):
-            refuse_repeated(tokens, contexts)
             self.core.unparsed = name_positionals(tokens, contexts, optional)
             check_values(self.core.unparsed, by_name)
             super().parse_tasks()
@@ -201,28 +200,6 @@ def name_positionals(
     if takes_value:
         raise _needs_value(result[-1])
     return result
-
-
-def refuse_repeated(tokens: Sequence[str], contexts: Iterable[ParserContext]) -> None:
-    """See that no option of one value is given again: invoke takes its value for a task.
-
-    Raises:
-        ParseError: one is.
-    """
-    by_name = {str(context.name): context for context in contexts}
-    context: ParserContext | None = None
-    given: set[int] = set()
-    is_value = False
-    for token in tokens:
-        option, equals, _ = token.partition("=")
-        flag = context.flags.get(option) if context and not is_value else None
-        if flag and flag.takes_value and flag.kind is not list:
-            if id(flag) in given:
-                raise ParseError(f"{option} is given twice")
-            given.add(id(flag))
-        if not is_value and not flag and token in by_name:
-            context, given = by_name[token], set()
-        is_value = bool(flag and flag.takes_value and not equals)
 
 
 def _needs_value(option: str) -> ParseError:
