@@ -18,17 +18,19 @@ _UNKNOWN = re.compile(r"No idea what '(.*)' is!", re.DOTALL)
 #: Options that choose what is touched: a variable that a script has not set chooses nothing.
 _NEVER_EMPTY = ("--hosts", "--tags")
 
+#: The option under which a task writes nothing.
+_CHECK = "--check"
+
 #: Options whose value may be a list.
 _LISTS = ("--hosts", "--inventory", "--tags", "--skip-tags")
 
 
-class GivenTwiceError(ParseError):
-    """An option that takes one value was given two."""
+class MeantOtherwiseError(ParseError):
+    """What invoke would do is not what was meant; ``hint`` says how to type that."""
 
-    def __init__(self, option: str) -> None:
-        super().__init__(f"{option} is given twice")
-        lists = f"several go into one, with commas: {option} A,B"
-        self.hint = lists if option in _LISTS else "give it once"
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def check_values(tokens: Sequence[str], tasks: Mapping[str, ParserContext]) -> None:
@@ -36,26 +38,47 @@ def check_values(tokens: Sequence[str], tasks: Mapping[str, ParserContext]) -> N
 
     Raises:
         ParseError: an option that takes one value has a second, which invoke would take for the
-            name of another task and run; or a choice of hosts or roles is empty.
+            name of another task and run; a choice of hosts or roles is empty; or one task is to
+            predict, and another would change what it finds.
     """
     context: ParserContext | None = None
     given: set[str] = set()
+    predicts: dict[str, bool] = {}
     words = iter(tokens)
     for word in words:
         option, equals, value = word.partition("=")
         if context is None or option not in context.flags:
             if word in tasks:
                 context, given = tasks[word], set()
+                if _CHECK in context.flags and word != "plan":  # which predicts anyway
+                    predicts[word] = False
             continue
         flag = context.flags[option]
         if not flag.takes_value:
+            if option == _CHECK and context.name in predicts:
+                predicts[str(context.name)] = True
             continue
         if not (value if equals else next(words, "")) and option in _NEVER_EMPTY:
             raise ParseError(f"{option} is empty")
         if str(flag.name) in given:
-            raise GivenTwiceError(option)
+            lists = f"several go into one, with commas: {option} A,B"
+            raise MeantOtherwiseError(
+                f"{option} is given twice", lists if option in _LISTS else "give it once"
+            )
         if flag.kind is not list:
             given.add(str(flag.name))
+    _check_predictions(predicts)
+
+
+def _check_predictions(predicts: Mapping[str, bool]) -> None:
+    if len(set(predicts.values())) < 2:
+        return
+    real = next(task for task, is_prediction in predicts.items() if not is_prediction)
+    only = next(task for task, is_prediction in predicts.items() if is_prediction)
+    raise MeantOtherwiseError(
+        f"{real} is a task of its own here, and would run for real: {_CHECK} is {only}'s",
+        f"behind each task: {real} {_CHECK}; some roles of {only}: --tags {real} {_CHECK}",
+    )
 
 
 @contextmanager
@@ -88,7 +111,7 @@ def _explained(
     positionals: Collection[str],
 ) -> tuple[str, str]:
     """Invoke's message in our words, and what to do; empty where there is nothing better."""
-    if isinstance(error, GivenTwiceError):
+    if isinstance(error, MeantOtherwiseError):
         return str(error), error.hint
     if match := _NO_VALUE.search(str(error)):
         names = [match[1], *(match[2] or "").replace(" ", "").split(",")]

@@ -56,8 +56,9 @@ def tagged():
         Argument(names=("hosts", "H")),
         Argument(names=("forks",), kind=int),
         Argument(names=("set",), kind=list),
+        Argument(names=("check",), kind=bool, default=False),
     ]
-    return {name: ParserContext(name, args=arguments) for name in ("deploy", "model")}
+    return {name: ParserContext(name, args=arguments) for name in ("deploy", "model", "plan")}
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,20 @@ def test_an_option_that_is_given_twice_is_refused_and_its_value_is_never_a_task(
         check_values(given.split(), tagged())
     assert caught.value.code == 2
     assert said in str(caught.value) and hint in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["deploy --check model", "model deploy --check"])
+def test_a_task_beside_one_that_only_predicts_does_not_run_for_real(given):
+    with pytest.raises(Exit) as caught, usage_errors("./inv"):
+        check_values(given.split(), tagged())
+    assert "would run for real: --check is deploy's" in str(caught.value)
+    assert "--tags model --check" in str(caught.value)
+
+
+def test_several_tasks_may_predict_or_none_of_them():
+    lines = ("deploy --check model --check", "deploy model", "deploy --check --tags model")
+    for line in (*lines, "plan deploy", "plan model --check"):
+        check_values(line.split(), tagged())
 
 
 def test_an_option_may_be_given_to_several_tasks_and_a_list_several_times():
