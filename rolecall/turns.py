@@ -17,6 +17,10 @@ LETTING_GO = 8.0
 #: Seconds that remain for a host that has nothing to let go of, such as one being connected to.
 LEAVING = 1.0
 
+#: Seconds after which an interrupt is seen that came when CPython (3.10 to 3.13) had looked for
+#: one and did not wait yet: it ends no wait that begins after it.
+_TICK = 0.5
+
 
 class Turn(Protocol[R]):
     """One host's work."""
@@ -112,7 +116,7 @@ class SideBySide(Generic[R]):
             return turn
 
     def _next(self, timeout: float | None = None) -> list[R]:
-        said = self.said.get(timeout=timeout)
+        said = self._hear() if timeout is None else self.said.get(timeout=timeout)
         if said is None:
             self._workers -= 1
             return []
@@ -123,6 +127,12 @@ class SideBySide(Generic[R]):
             raise error
         assert result is not None
         return [result]
+
+    def _hear(self) -> _Said[R] | None:
+        """Wait for what comes next; an interrupt comes through."""
+        while True:
+            with suppress(queue.Empty):
+                return self.said.get(timeout=_TICK)
 
     def _stop(self) -> list[Turn[R]]:
         """Begin no further turn; the turns that have begun and are not over."""
