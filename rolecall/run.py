@@ -90,6 +90,9 @@ class Options:
     drift: bool = False
 
 
+#: Kinds named by the path that is theirs.
+_AT_A_PATH = frozenset({"absent", "directory", "download", "file", "symlink", "template"})
+
 #: What to converge on a host, given its facts and settings: role name and resource, in order.
 Declare = Callable[[Host], Sequence[tuple[str, Resource | Skip]]]
 
@@ -99,26 +102,42 @@ def declare(roles: Sequence[Role[Any]]) -> Declare:
 
     def resources(host: Host) -> list[tuple[str, Resource | Skip]]:
         result: list[tuple[str, Resource | Skip]] = []
-        owners: dict[str, str] = {}
+        owners: dict[str, tuple[str, str]] = {}
         meant = [role for role in roles if role.on == host.kind]
         if roles and not meant:
             raise _not_for(roles, host)
         for role in meant:
             for resource in role.resources(host):
-                if owner := owners.get(resource.id):
-                    raise _twice(resource.id, owner, role.name)
-                owners[resource.id] = role.name
+                for identity in _identities(resource.id):
+                    if owner := owners.get(identity):
+                        raise _twice(owner, (role.name, resource.id))
+                    owners[identity] = (role.name, resource.id)
                 result.append((role.name, resource))
         return result
 
     return resources
 
 
-def _twice(id_: str, owner: str, other: str) -> ConfigError:
-    if owner == other:
-        return ConfigError(f"role {owner} declares {id_} twice", "leave one of them out")
+def _identities(id_: str) -> Iterator[str]:
+    """What no other resource may have: the id, and the path of one that is all that is there."""
+    yield id_
+    kind, _, name = id_.partition(":")
+    if kind in _AT_A_PATH:
+        yield name
+
+
+def _twice(owner: tuple[str, str], other: tuple[str, str]) -> ConfigError:
+    (role, id_), (other_role, other_id) = owner, other
+    if id_ != other_id:
+        roles = f"role {role}" if role == other_role else f"roles {role} and {other_role}"
+        return ConfigError(
+            f"{id_} and {other_id} of {roles} are about the same path",
+            "every run would undo the one and do the other: leave one of them out",
+        )
+    if role == other_role:
+        return ConfigError(f"role {role} declares {id_} twice", "leave one of them out")
     return ConfigError(
-        f"{id_} is declared twice: by role {owner} and by role {other}",
+        f"{id_} is declared twice: by role {role} and by role {other_role}",
         "a resource has one owner: let the other role rely on it",
     )
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from rolecall.api import Absent, Directory, File, Symlink
 from rolecall.errors import ConfigError
 from rolecall.facts import Facts
 from rolecall.resource import Observed, Skip
@@ -42,6 +43,20 @@ def test_a_resource_that_one_role_declares_twice_is_refused_naming_it_once():
     one = Role("it", RunnerSettings, lambda host, settings: [Skip("x:y", "why")] * 2)
     with pytest.raises(ConfigError, match="role it declares x:y twice"):
         declare([one])(HOST)
+
+
+def test_two_resources_about_one_path_are_refused():
+    def both(host, settings):
+        return [File("/etc/note", "text"), Symlink("/etc/note", "/etc/other")]
+
+    with pytest.raises(ConfigError, match="file:/etc/note and symlink:/etc/note of role it"):
+        declare([Role("it", RunnerSettings, both)])(HOST)
+    first, second = (
+        Role(name, RunnerSettings, lambda host, settings, one=one: [one])
+        for name, one in (("a", Directory("/srv/x")), ("b", Absent("/srv/x")))
+    )
+    with pytest.raises(ConfigError, match="of roles a and b are about the same path"):
+        declare([first, second])(HOST)
 
 
 async def waiting(host, settings):
