@@ -9,6 +9,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import invoke
@@ -19,6 +20,7 @@ from invoke.program import Program
 from rolecall import __version__
 from rolecall.cli.helping import About, page
 from rolecall.cli.usage import check_values, usage_errors
+from rolecall.errors import RolecallError
 
 #: The words of a line, the program's own options, and every task; the candidates, as lines.
 Completes = Callable[[Sequence[str], ParserContext, invoke.Collection], Sequence[str]]
@@ -82,6 +84,22 @@ class RolecallProgram(Program):
                 raise ParseError(f"--print-completion-script is for {', '.join(SHELLS)}")
             print(script(shell), end="")
             raise Exit
+
+    def load_collection(self) -> None:
+        """Load ``tasks.py``; what is wrong in the project's code is told with its place."""
+        try:
+            super().load_collection()
+        except Exit:
+            raise
+        except Exception as error:
+            from rolecall.output.errors import log_traceback, present
+
+            if isinstance(error, RolecallError):
+                present(error)
+            else:
+                root = Path(self.args["search-root"].value or ".")
+                log_traceback(error, root / ".rolecall" / "logs")
+            raise Exit(code=2) from error
 
     def parse_tasks(self) -> None:
         """Name optional positionals, then parse as invoke does."""

@@ -235,3 +235,22 @@ def test_inv_says_what_to_install_where_venv_is_missing(tmp_path: Path, tools: P
     assert done.returncode == 1
     assert "apt-get install python3-venv" in done.stderr
     assert "run the same command again" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("ns.add_task(nobody)", "NameError: name 'nobody' is not defined"),
+        ("ns.add_task(", "SyntaxError: '(' was never closed"),
+    ],
+)
+def test_a_mistake_in_tasks_py_is_told_with_its_line(line: str, said: str, tmp_path: Path) -> None:
+    copy = copy_project(tmp_path / "project")
+    tasks = copy / "tasks.py"
+    number = len(tasks.read_text().splitlines()) + 1
+    tasks.write_text(f"{tasks.read_text()}{line}\n")
+    done = run_inv("deploy", inv=copy / "inv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error: unexpected {said}" in done.stderr
+    assert f"next: mend {tasks}:{number}; its traceback is in {copy}" in done.stderr
+    assert "Traceback" not in done.stderr
