@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rolecall.cluster.errors import Forbidden, not_served, refused
+from rolecall.cluster.errors import Forbidden, no_cluster, not_served, refused
 from rolecall.cluster.kinds import Kinds
 from rolecall.cluster.kubeconfig import POOL, Access, access
 from rolecall.cluster.objects import MANAGED_BY, MANAGER, Found, Object, Question, Ref, Selection
@@ -188,6 +188,8 @@ class Api:
         while True:
             path = place.path(question.api_version, question.namespace)
             answer = self.wire.request("GET", path, query, accept=accept)
+            if answer.status == 404 and question.api_version == "v1":
+                raise no_cluster(self.wire.server, path)
             if answer.status == 404 or (answer.status == 403 and question.optional):
                 return ()
             if answer.status == 410:  # the list has expired between two pages: from the begin

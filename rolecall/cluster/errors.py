@@ -64,6 +64,14 @@ def not_served(ref: Ref) -> NotServed:
     )
 
 
+def no_cluster(server: str, path: str) -> RolecallError:
+    """The error for a server that lacks what every API server lists."""
+    return RolecallError(
+        f"{server} is no Kubernetes API server: it has nothing at {path}",
+        "see the server of this context in the kubeconfig: kubectl config view",
+    )
+
+
 def refused(status: int, said: Mapping[str, Any], verb: str, ref: Ref) -> RolecallError:
     """The error that a Status of the API means, for ``verb`` on ``ref``."""
     message = _sentence(str(said.get("message") or f"status {status}"))

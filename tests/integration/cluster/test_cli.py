@@ -9,6 +9,8 @@ import re
 import signal
 import socket
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -188,20 +190,24 @@ def test_an_interrupt_gives_up_the_lock_and_the_next_run_follows_the_same_job(de
     assert desk.names("pvc") == []
 
 
+def turn_to(desk: Desk, port: int) -> None:
+    """Let the kubeconfig name another server, at a port of this machine."""
+    kubeconfig = {
+        "contexts": [{"name": CONTEXT, "context": {"cluster": "a", "user": "a"}}],
+        "clusters": [{"name": "a", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "users": [{"name": "a", "user": {}}],
+    }
+    desk.kubeconfig = desk.folder / "elsewhere"
+    desk.kubeconfig.write_text(json.dumps(kubeconfig))
+    desk.write(*GROUPS, k8s={"image": IMAGE})
+
+
 @pytest.mark.parametrize("words", [("plan",), ("status",), ("destroy", "--yes")])
 def test_an_api_server_that_never_answers_holds_on_to_nobody(
     desk: Desk, words: tuple[str, ...]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        host = {"server": f"http://127.0.0.1:{silent.getsockname()[1]}"}
-        kubeconfig = {
-            "contexts": [{"name": CONTEXT, "context": {"cluster": "a", "user": "a"}}],
-            "clusters": [{"name": "a", "cluster": host}],
-            "users": [{"name": "a", "user": {}}],
-        }
-        desk.kubeconfig = desk.folder / "silent"
-        desk.kubeconfig.write_text(json.dumps(kubeconfig))
-        desk.write(*GROUPS, k8s={"image": IMAGE})
+        turn_to(desk, silent.getsockname()[1])
         run = subprocess.Popen(
             desk.command(*words),
             cwd=desk.folder,
@@ -223,6 +229,29 @@ def test_an_api_server_that_never_answers_holds_on_to_nobody(
             run.wait()
     assert run.returncode == 130, shown
     assert "Traceback" not in shown and "interrupted" in shown
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A web server that has nothing: such as a proxy, or an ingress."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("words", [("plan",), ("destroy", "--yes")])
+def test_a_server_that_is_no_cluster_is_not_taken_for_an_empty_one(
+    desk: Desk, words: tuple[str, ...]
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        turn_to(desk, server.server_port)
+        said = desk.inv(*words, status=1)
+        server.shutdown()
+    assert f"http://127.0.0.1:{server.server_port} is no Kubernetes API server" in said
+    assert "kubectl config view" in said
 
 
 def test_secrets_show_up_nowhere_but_in_secrets(desk: Desk, root: Path) -> None:
