@@ -213,6 +213,7 @@ def test_every_check_holds_and_what_is_amiss_in_a_pod_is_found(deployment: Deplo
 #: The OpenAI API, with a key.
 OPENAI = ("--set", "server.openai=true", "--set", "server.api_key=!env ROLECALL_TEST_KEY")
 KEY = "sk-planted-0123456789abcdef"
+OTHER_KEY = "sk-planted-fedcba9876543210"
 
 
 def asks_the_openai_api(deployment: Deployment) -> None:
@@ -302,6 +303,22 @@ def test_a_pod_that_is_killed_is_replaced_and_the_next_deploy_waits_for_it(
     deployment.deploy()
     assert deployment.ask_for(1)[0] > 0
     assert pod not in deployment.pods()
+
+
+def test_another_key_rolls_the_pods_and_the_old_one_is_refused(deployment: Deployment) -> None:
+    deployment.deploy(*OPENAI, key=KEY)
+    deployment.alone()
+    before = deployment.pods()
+    again = deployment.deploy(*OPENAI, key=KEY)
+    assert recap(again, "cluster")["changed"] == 0 and deployment.pods() == before
+    done = deployment.deploy(*OPENAI, key=OTHER_KEY)
+    assert OTHER_KEY not in done.stdout + done.stderr
+    deployment.alone()
+    assert not before & deployment.pods()
+    with deployment.openai(OTHER_KEY) as client:
+        assert client.models.list().data
+    with deployment.openai(KEY) as client, pytest.raises(AuthenticationError):
+        client.models.list()
 
 
 def test_destroy_leaves_the_volume_unless_it_is_asked_for(deployment: Deployment) -> None:
