@@ -135,13 +135,13 @@ def test_a_label_that_somebody_changed_is_named_with_both_values(service: Servic
     service.place.kubectl("label", "service/llm", "app.kubernetes.io/name=other", "--overwrite")
     said = service.comes_to(OBJECTS)[OBJECTS]
     assert "service:llm: metadata.labels" in said and "app.kubernetes.io/name" in said, said
-    assert "is other (set by kubectl" in said and "should be triton" in said, said
+    assert ": other (set by kubectl" in said and "(should be triton)" in said, said
     assert "./inv plan --hosts cluster --diff" in said
 
 
 def test_an_object_that_is_gone_is_named(service: Service) -> None:
     service.place.kubectl("delete", "networkpolicy/llm")
-    assert "networkpolicy:llm: exists is no" in service.comes_to(OBJECTS)[OBJECTS]
+    assert "networkpolicy:llm: exists: no (should be yes)" in service.comes_to(OBJECTS)[OBJECTS]
 
 
 def test_a_service_that_is_gone_leads_nowhere(service: Service) -> None:
@@ -159,7 +159,7 @@ def test_a_service_that_selects_other_pods_leads_nowhere(service: Service) -> No
 def test_a_workload_that_was_scaled_down_is_not_as_declared(service: Service) -> None:
     service.place.kubectl("scale", "deployment/llm", "--replicas=0")
     said = service.comes_to(OBJECTS)[OBJECTS]
-    assert "deployment:llm: spec.replicas is 0" in said and "should be 1" in said, said
+    assert "deployment:llm: spec.replicas: 0" in said and "(should be 1)" in said, said
 
 
 def test_another_image_of_the_workload_is_found_in_its_pods_too(service: Service) -> None:
@@ -215,7 +215,7 @@ def test_a_crash_of_long_ago_is_history(service: Service) -> None:
 
 def test_what_is_on_the_volume_is_compared_by_its_record(service: Service) -> None:
     service.place.kubectl("annotate", "pvc/llm-data", "rolecall.dev/prepared=other", "--overwrite")
-    assert "prepared:llm-data: content is other" in service.comes_to(OBJECTS)[OBJECTS]
+    assert "prepared:llm-data: content: other (should be " in service.comes_to(OBJECTS)[OBJECTS]
 
 
 def test_an_object_that_nobody_wants_any_more_is_left_over(service: Service) -> None:
